@@ -50,8 +50,9 @@ function run(...args) {
   console.error(`+ npm ${args.join(' ')}`)
   const { status, error } = spawnSync('npm', args, {
     cwd: root,
-    // npm runs this file again when it has installed packages, which then has nothing to do.
-    env: { ...nodeHeaders(), ...npmEnvironment(), STRATA_PREPARING: '1' },
+    // npm runs this file again when it has installed packages, which then has nothing to do. node-gyp compiles on as many
+    // cores as JOBS says.
+    env: { JOBS: 'max', ...nodeHeaders(), ...npmEnvironment(), STRATA_PREPARING: '1' },
     stdio: ['ignore', 2, 2]
   })
   if (error) throw error
