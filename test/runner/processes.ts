@@ -20,6 +20,12 @@ const statOf = (pid: number): string[] =>
     .replace(/^.*\) /s, '')
     .split(' ')
 
+/** Whether a process has this folder, or one in it, as its TMPDIR. */
+const isBelow = (pid: number, temporary: string): boolean =>
+  read(pid, 'environ')
+    .split('\0')
+    .some(variable => `${variable}/`.startsWith(`TMPDIR=${temporary}/`))
+
 /**
  * @param temporary the TMPDIR of the test file
  * @param root process of the test file, as long as it runs
@@ -35,8 +41,7 @@ export function startedProcesses(temporary: string, root?: number): number[] {
     if (state !== undefined && !'ZX'.includes(state)) parents.set(pid, Number(parent))
   }
   const started = new Set<number>()
-  for (const pid of parents.keys())
-    if (pid === root || `\0${read(pid, 'environ')}`.includes(`\0TMPDIR=${temporary}`)) started.add(pid)
+  for (const pid of parents.keys()) if (pid === root || isBelow(pid, temporary)) started.add(pid)
   for (let before = -1; before !== started.size; ) {
     before = started.size
     for (const [pid, parent] of parents) if (started.has(parent)) started.add(pid)

@@ -8,6 +8,7 @@ import { atCheckSize } from '../helpers/needs.ts'
 import { scratch } from '../helpers/scratch.ts'
 import type { Size } from '../helpers/size.ts'
 import { suite } from '../helpers/suite.ts'
+import { startedProcesses } from './processes.ts'
 
 const runner = suite('the runner of tests')
 
@@ -148,6 +149,18 @@ atCheckSize(runner)('takes a file as failed that leaves a process running, and e
   assert.is(status, 1)
   assert.match(out, /left running: \d+ sleep 98767/)
   assert.is(spawnSync('pgrep', ['-f', 'sleep 98767']).status, 1)
+})
+
+runner('leaves the processes of another file alone, whose folder has a longer number', () => {
+  const folder = scratch()
+  const child = spawn('sleep', ['98768'], { env: { ...process.env, TMPDIR: join(folder, '12') } })
+  try {
+    assert.equal(startedProcesses(join(folder, '1')), [])
+    assert.equal(startedProcesses(join(folder, '12')), [child.pid])
+    assert.equal(startedProcesses(folder), [child.pid])
+  } finally {
+    child.kill()
+  }
 })
 
 runner('fails, and names what did not run, when its minutes are over', () => {
