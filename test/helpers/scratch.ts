@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -6,7 +6,10 @@ import { join } from 'node:path'
 const made: string[] = []
 
 process.on('exit', () => {
-  for (const directory of made) removeTree(directory)
+  if (made.length === 0) return
+  // Stores of groups have 1,300 folders, which Node removes in six times the time.
+  const { status } = spawnSync('rm', ['-rf', '--', ...made], { stdio: 'ignore' })
+  if (status !== 0) for (const directory of made) removeTree(directory)
 })
 
 /** Also where folders are such that their owner may not change them, or paths longer than the kernel resolves. */
@@ -19,8 +22,8 @@ export function removeTree(directory: string): void {
 }
 
 /** A new empty directory, removed when the process ends. */
-export function scratch(): string {
-  const directory = mkdtempSync(join(tmpdir(), 'strata-test-'))
+export function scratch(above = tmpdir()): string {
+  const directory = mkdtempSync(join(above, 'strata-test-'))
   made.push(directory)
   return directory
 }

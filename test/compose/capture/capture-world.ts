@@ -5,6 +5,8 @@ import { COMPOSE, type Ran } from '../../helpers/compose.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { asUser, homeIn, USER, userEnvironment } from '../../helpers/runtimes.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { SIZE } from '../../helpers/size.ts'
+import { becomesAnother, runWarm } from '../../helpers/warm-compose.ts'
 
 /** A base whose /usr is that of this host, a store with it, and a user who captures on top of it. */
 export interface CaptureWorld {
@@ -62,12 +64,14 @@ export function define(name: string, text: string): string {
 /** Of `compose` as an ordinary user. */
 export const commandLine = (args: string[]): string[] => asUser([process.execPath, COMPOSE, ...args])
 
-/** `compose` as that user. */
-export function composeIn({ home, store }: CaptureWorld, args: string[], env: NodeJS.ProcessEnv = {}): Ran {
+/** `compose` as that user, in a process that stays for all commands of a file but at the size `all`. */
+export function composeIn({ home, store }: CaptureWorld, args: string[], more: NodeJS.ProcessEnv = {}): Ran {
+  const env = userEnvironment(home, { COMPOSE_STORE: store, TMPDIR: home, ...more })
+  if (SIZE !== 'all' && !becomesAnother(args)) return runWarm({ args, env, cwd: home }, asUser([]))
   const [program, ...rest] = commandLine(args)
   const { status, stdout, stderr } = spawnSync(program, rest, {
     cwd: home,
-    env: userEnvironment(home, { COMPOSE_STORE: store, TMPDIR: home, ...env }),
+    env,
     maxBuffer: 1 << 28,
     stdio: ['ignore', 'pipe', 'pipe']
   })

@@ -6,6 +6,8 @@ import * as assert from 'uvu/assert'
 import { COMPOSE, documentOf, environment, type Ran } from '../../helpers/compose.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
+import { SIZE } from '../../helpers/size.ts'
+import { runWarm } from '../../helpers/warm-compose.ts'
 
 export const PUBLISHERS = 61000
 export const VASP = 61001
@@ -30,25 +32,37 @@ export interface AsOptions {
   env?: NodeJS.ProcessEnv
 }
 
+const DEFAULT_UMASK = '022'
+
+/** What stands before a program that somebody starts. */
+const as = ({ uid, groups }: Person): string[] => [
+  ...['setpriv', '--reuid', `${uid}`, '--regid', `${uid}`],
+  ...(groups.length === 0 ? ['--clear-groups'] : ['--groups', groups.join(',')]),
+  '--'
+]
+
 /** Run a program as somebody, in all of the groups and no others. */
 export function runAs(
-  { uid, groups }: Person,
+  who: Person,
   command: string[],
   store: string,
-  { umask = '022', env = {} }: AsOptions = {}
+  { umask = DEFAULT_UMASK, env = {} }: AsOptions = {}
 ): Ran {
-  const who = ['--reuid', `${uid}`, '--regid', `${uid}`]
-  const inGroups = groups.length === 0 ? ['--clear-groups'] : ['--groups', groups.join(',')]
-  const { status, stdout, stderr } = spawnSync(
-    'setpriv',
-    [...who, ...inGroups, '--', 'bash', '-c', `umask ${umask}; exec "$@"`, 'bash', ...command],
-    { env: environment(store, env), maxBuffer: 1 << 26 }
-  )
+  const [program, ...words] = [...as(who), 'bash', '-c', `umask ${umask}; exec "$@"`, 'bash', ...command]
+  const { status, stdout, stderr } = spawnSync(program, words, {
+    env: environment(store, env),
+    maxBuffer: 1 << 26
+  })
   return { status, out: stdout.toString(), err: stderr.toString() }
 }
 
-export const composeAs = (who: Person, store: string, args: string[], options?: AsOptions): Ran =>
-  runAs(who, [process.execPath, COMPOSE, '--json', ...args], store, options)
+/** At the size `all` each command starts, as for users; else one process for each person runs theirs. */
+export function composeAs(who: Person, store: string, args: string[], options: AsOptions = {}): Ran {
+  const words = ['--json', ...args]
+  if (SIZE === 'all') return runAs(who, [process.execPath, COMPOSE, ...words], store, options)
+  const { umask = DEFAULT_UMASK, env } = options
+  return runWarm({ args: words, env: environment(store, env), umask }, as(who))
+}
 
 /** The document that a successful command prints. */
 // biome-ignore lint/suspicious/noExplicitAny: the tests look into documents of all commands
@@ -77,9 +91,12 @@ export interface SharedStore {
   store: string
 }
 
+/** A store of a group has 1,300 folders, which a disk makes and removes in seconds: at the size `all` they lie on one. */
+const STORES = SIZE === 'all' ? undefined : '/dev/shm'
+
 /** A store that root made for the publishers. */
 export function sharedStore(options?: AsOptions): SharedStore {
-  const folder = scratch()
+  const folder = scratch(STORES)
   chmodSync(folder, 0o755)
   const store = join(folder, 'store')
   composedAs(root, store, ['init', '--group', `${PUBLISHERS}`, '--level', '1'], options)
@@ -89,7 +106,7 @@ export function sharedStore(options?: AsOptions): SharedStore {
 /** A tarball that everybody may read, of one folder with some files. */
 export function tarball(folder: string, name: string, { acl = false } = {}): string {
   bash(
-    `cd "$1"; mkdir -p "t-$2/opt/$2"; seq 30000 > "t-$2/opt/$2/numbers"; echo "$2" > "t-$2/opt/$2/secret-name-$2"
+    `cd "$1"; mkdir -p "t-$2/opt/$2"; seq 20000 > "t-$2/opt/$2/numbers"; echo "$2" > "t-$2/opt/$2/secret-name-$2"
     ${acl ? 'setfacl -m u:77:r-- "t-$2/opt/$2/numbers"' : ''}
     tar -C "t-$2" --acls --owner=0 --group=0 --numeric-owner -cf "$2.tar" opt; chmod 644 "$2.tar"`,
     folder,
