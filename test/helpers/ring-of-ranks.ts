@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { bash } from './real-tree.ts'
 import { homeIn } from './runtimes.ts'
 import { scratch } from './scratch.ts'
+import { SIZE } from './size.ts'
 import { composed } from './warm-compose.ts'
 
 /** A program of MPI. Each rank sends to its neighbour while it receives: short messages, and long ones, which are copied between processes. */
@@ -43,6 +44,18 @@ export interface RingWorld {
   image: string
 }
 
+/** What a base has whose other packages an MPI brings. */
+const BASE_PACKAGES = ['base-files', 'base-passwd', 'bash', 'coreutils', 'dash', 'passwd']
+
+/** At the size `all` as Debian makes one, which takes a minute, else of packages of this host. */
+function importBase(store: string, folder: string): void {
+  const tar = join(folder, 'base.tar')
+  if (SIZE === 'all') bash('mmdebstrap --quiet --variant=minbase bookworm "$1"', tar)
+  const taken = BASE_PACKAGES.flatMap(name => ['--host-package', name])
+  const source = SIZE === 'all' ? [tar] : [...taken, '--with-deps']
+  composed(store, ['import', 'base/debian-12', '--kind', 'base', ...source])
+}
+
 /**
  * A Debian base with an MPI of this host and the program.
  * @param mpi category and name of its module, the package, and words for its import
@@ -52,13 +65,12 @@ export function ringWorld(compiler: string, mpi: string, hostPackage: string, ..
   const store = join(folder, 'store')
   writeFileSync(join(folder, 'ring.c'), RING)
   bash(
-    `cd "$1"; mmdebstrap --quiet --variant=minbase bookworm base.tar
-    mkdir -p app/opt/ring; "$2" -O1 -o app/opt/ring/ring ring.c; tar -C app --owner=0 --group=0 -cf ring.tar opt`,
+    `cd "$1"; mkdir -p app/opt/ring; "$2" -O1 -o app/opt/ring/ring ring.c; tar -C app --owner=0 --group=0 -cf ring.tar opt`,
     folder,
     compiler
   )
   composed(store, ['init', '--level', '1'])
-  composed(store, ['import', 'base/debian-12', join(folder, 'base.tar')])
+  importBase(store, folder)
   const taken = ['--host-package', hostPackage, '--with-deps', '--base', 'base/debian', ...more]
   composed(store, ['import', `${mpi}-4`, ...taken])
   composed(store, ['import', 'app/ring-1', join(folder, 'ring.tar')])

@@ -216,7 +216,7 @@ const PODMAN = `
 short=$(mktemp -d /tmp/podXXXXXX); trap 'rm -rf "$short"' EXIT
 podman() { command podman --root "$1" --runroot "$short" --storage-driver vfs --cgroup-manager cgroupfs --events-backend none "\${@:2}"; }
 cd "$1"; podman "$1"/podman import box.tar localhost/base/box-1 >&2
-podman "$1"/podman build --format docker --isolation chroot --network host -t localhost/out/made ctx >&2
+podman "$1"/podman build --layers=false --format docker --isolation chroot --network host -t localhost/out/made ctx >&2
 podman "$1"/podman save --format oci-archive -o podman.oci localhost/out/made >&2
 umount "$1"/podman 2>/dev/null || true; rm -rf podman; chmod a+r podman.oci
 `

@@ -8,16 +8,23 @@ import { scratch } from '../../helpers/scratch.ts'
 /** Every combination of some owners, modes and ACLs, on files and on folders with a file in them; then all kinds of inodes. */
 const MAKE = `
 cd "$1"; umask 022
+owners=(0:0 2001:2001 2002:3001)
+modes=(0755 0750 0700 0644 0640 0604 0000 0711)
+acls=(- u:2001:rwx u:2002:--- g:3001:r-x,m::r-x g:3002:--- u:2003:r--,g:3001:rwx,m::r-- o::---,u:2004:r-x g::---,u:2001:r-x,g:3002:r-x)
+declare -A owned moded listed
+mkdir -p $(seq -f opt/d%g $(( \${#owners[@]} * \${#modes[@]} * \${#acls[@]} )))
 n=0
-for owner in 0:0 2001:2001 2002:3001; do
-  for mode in 0755 0750 0700 0644 0640 0604 0000 0711; do
-    for acl in - u:2001:rwx u:2002:--- g:3001:r-x,m::r-x g:3002:--- u:2003:r--,g:3001:rwx,m::r-- o::---,u:2004:r-x g::---,u:2001:r-x,g:3002:r-x; do
-      n=$((n+1)); d=opt/d$n; mkdir -p $d; echo "file $n" > $d/file; echo "other $n" > opt/f$n
-      chown $owner $d opt/f$n; chmod $mode $d opt/f$n
-      [ $acl = - ] || setfacl -m $acl $d opt/f$n
+for owner in "\${owners[@]}"; do
+  for mode in "\${modes[@]}"; do
+    for acl in "\${acls[@]}"; do
+      n=$((n+1)); d=opt/d$n; echo "file $n" > $d/file; echo "other $n" > opt/f$n
+      owned[$owner]+=" $d opt/f$n"; moded[$mode]+=" $d opt/f$n"; listed[$acl]+=" $d opt/f$n"
     done
   done
 done
+for owner in "\${owners[@]}"; do chown $owner \${owned[$owner]}; done
+for mode in "\${modes[@]}"; do chmod $mode \${moded[$mode]}; done
+for acl in "\${acls[@]:1}"; do setfacl -m $acl \${listed[$acl]}; done
 mkdir -p opt/kinds opt/default; setfacl -d -m u:2001:r-x,o::--- opt/default; echo in > opt/default/file
 ln -s ../f1 opt/kinds/link; ln opt/f2 opt/kinds/hard; mkfifo opt/kinds/fifo; : > opt/kinds/empty
 mknod opt/kinds/char c 1 3; mknod opt/kinds/block b 7 4095; truncate -s 20000000 opt/kinds/sparse

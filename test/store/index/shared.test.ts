@@ -53,7 +53,7 @@ long('while one process holds the database, others look up and publish', async (
   await view.close()
 })
 
-const FILES = bySize(200, 800)
+const FILES = bySize(80, 800)
 
 shared('a reader sees a whole state of a database that is being written', async () => {
   const { store } = await indexedStore()
