@@ -1,5 +1,5 @@
 /**
- * One process of the race (race.test.ts): `ROLE NUMBER STORE ROUNDS END TARBALL...`. Writers do so many rounds, all others
+ * One process of the race (race.long.test.ts): `ROLE NUMBER STORE ROUNDS END TARBALL...`. Writers do so many rounds, all others
  * something, and go on until the file END is there. What a process finds wrong it throws; at the end it prints what it
  * did as JSON.
  */
