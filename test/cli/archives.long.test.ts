@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
-import { atAllSize, atCheckSize, needing } from '../helpers/needs.ts'
+import { atAllSize, needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { startRegistry, stopRegistries } from '../helpers/registry.ts'
 import { scratch } from '../helpers/scratch.ts'
@@ -12,12 +12,10 @@ import { newSite, newStore } from '../helpers/tool-site.ts'
 import { compose, composed, composeFails } from '../helpers/warm-compose.ts'
 
 const tests = suite('cli: archives in the place of registries')
-const long = atCheckSize(tests)
 /** Tests that take too long for a check. */
 const longest = atAllSize(tests)
 tests.after(stopRegistries)
 const tools = needing(tests, 'docker-registry', 'skopeo', 'umoci', 'openssl')
-const longTools = atCheckSize(tools)
 /** Tests that take too long for a check. */
 const longestTools = atAllSize(tools)
 
@@ -62,7 +60,7 @@ tests('what a push cannot finish leaves no file', () => {
   )
 })
 
-long('an archive with something for a group is for its owner alone', () => {
+tests('an archive with something for a group is for its owner alone', () => {
   const { store, folder, options } = newSite('--access-group', '4242')
   composed(store, ['push', 'app/tool', 'oci-archive:closed.tar'], options)
   composed(store, ['push', 'base/os', 'oci-archive:open.tar'], options)
@@ -70,7 +68,7 @@ long('an archive with something for a group is for its owner alone', () => {
   assert.is(statSync(join(folder, 'open.tar')).mode & 0o444, 0o444 & ~process.umask())
 })
 
-long('a damaged archive publishes nothing, and says what is wrong', () => {
+tests('a damaged archive publishes nothing, and says what is wrong', () => {
   const { store, folder, options } = newSite()
   composed(store, ['push', 'app/tool', 'oci-archive:x.tar'], options)
   const bytes = readFileSync(join(folder, 'x.tar'))
@@ -165,40 +163,37 @@ longestTools(
   }
 )
 
-longTools(
-  'a lock in a file has the digests that it has in a registry, and skopeo carries it on',
-  async () => {
-    const server = await startRegistry()
-    const { store, folder, options } = newSite()
-    const direct = composed(store, ['push', 'stack.lock', `${server.host}/stacks/tool:1`], options)
-    const filed = composed(store, ['push', 'stack.lock', 'oci-archive:x.tar:stacks/tool:1'], options)
-    assert.is(filed.digest, direct.digest)
-    const [other, there] = [newStore(), scratch()]
-    composed(other, ['pull', `oci-archive:${join(folder, 'x.tar')}`], { cwd: there })
-    assert.ok(readFileSync(join(folder, 'stack.lock')).equals(readFileSync(join(there, 'stack.lock'))))
-    composed(store, ['build', 'a.sqfs', 'stack.lock'], options)
-    composed(other, ['build', 'a.sqfs', 'stack.lock'], { cwd: there })
-    assert.ok(readFileSync(join(folder, 'a.sqfs')).equals(readFileSync(join(there, 'a.sqfs'))))
-    // Others read the file: skopeo brings it to a registry, umoci unpacks the image.
-    const platform = ['--override-arch', 'amd64', '--override-os', 'linux']
-    const archive = `oci-archive:${join(folder, 'x.tar')}:stacks/tool:1`
-    execFileSync('skopeo', [...platform, 'copy', archive, `oci:${join(folder, 'copy')}:1`], {
-      stdio: 'ignore'
-    })
-    const bundle = join(folder, 'bundle')
-    execFileSync('umoci', ['unpack', '--rootless', '--image', `${join(folder, 'copy')}:1`, bundle], {
-      stdio: 'ignore'
-    })
-    assert.match(readFileSync(join(bundle, 'rootfs/opt/tool/hello'), 'utf8'), /^hello from a tool/)
-    const to = `${server.host}/copied/tool:1`
-    execFileSync('skopeo', ['copy', '--all', '--dest-tls-verify=false', archive, `docker://${to}`], {
-      stdio: 'ignore'
-    })
-    const [last, where] = [newStore(), scratch()]
-    assert.is(composed(last, ['pull', to], { cwd: where }).modules.length, 2)
-    assert.ok(existsSync(join(where, 'stack.lock')))
-  }
-)
+tools('a lock in a file has the digests that it has in a registry, and skopeo carries it on', async () => {
+  const server = await startRegistry()
+  const { store, folder, options } = newSite()
+  const direct = composed(store, ['push', 'stack.lock', `${server.host}/stacks/tool:1`], options)
+  const filed = composed(store, ['push', 'stack.lock', 'oci-archive:x.tar:stacks/tool:1'], options)
+  assert.is(filed.digest, direct.digest)
+  const [other, there] = [newStore(), scratch()]
+  composed(other, ['pull', `oci-archive:${join(folder, 'x.tar')}`], { cwd: there })
+  assert.ok(readFileSync(join(folder, 'stack.lock')).equals(readFileSync(join(there, 'stack.lock'))))
+  composed(store, ['build', 'a.sqfs', 'stack.lock'], options)
+  composed(other, ['build', 'a.sqfs', 'stack.lock'], { cwd: there })
+  assert.ok(readFileSync(join(folder, 'a.sqfs')).equals(readFileSync(join(there, 'a.sqfs'))))
+  // Others read the file: skopeo brings it to a registry, umoci unpacks the image.
+  const platform = ['--override-arch', 'amd64', '--override-os', 'linux']
+  const archive = `oci-archive:${join(folder, 'x.tar')}:stacks/tool:1`
+  execFileSync('skopeo', [...platform, 'copy', archive, `oci:${join(folder, 'copy')}:1`], {
+    stdio: 'ignore'
+  })
+  const bundle = join(folder, 'bundle')
+  execFileSync('umoci', ['unpack', '--rootless', '--image', `${join(folder, 'copy')}:1`, bundle], {
+    stdio: 'ignore'
+  })
+  assert.match(readFileSync(join(bundle, 'rootfs/opt/tool/hello'), 'utf8'), /^hello from a tool/)
+  const to = `${server.host}/copied/tool:1`
+  execFileSync('skopeo', ['copy', '--all', '--dest-tls-verify=false', archive, `docker://${to}`], {
+    stdio: 'ignore'
+  })
+  const [last, where] = [newStore(), scratch()]
+  assert.is(composed(last, ['pull', to], { cwd: where }).modules.length, 2)
+  assert.ok(existsSync(join(where, 'stack.lock')))
+})
 
 tests('a pull that ends in the middle of an archive names what came before', () => {
   const [site, other, folder] = [newStore(), newStore(), scratch()]

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
-import { atAllSize, atCheckSize, needing } from '../helpers/needs.ts'
+import { atAllSize, needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { suite } from '../helpers/suite.ts'
 import {
@@ -18,7 +18,6 @@ import {
 
 const bare = suite('layers without a record')
 const asRoot = needing(bare, 'root', 'setpriv', 'getfacl')
-const long = atCheckSize(asRoot)
 /** Tests that take too long for a check. */
 const longest = atAllSize(asRoot)
 
@@ -76,7 +75,7 @@ asRoot('an image of them is for the groups of their module', () => {
   }
 })
 
-long(
+asRoot(
   'a lock that leaves the record out, or calls a layer captured, is refused where it says everyone',
   () => {
     const here = world()
@@ -94,7 +93,7 @@ long(
   }
 )
 
-long('a layer of several modules is for users whom any of the modules admits', () => {
+asRoot('a layer of several modules is for users whom any of the modules admits', () => {
   const here = world()
   publish(here, 'app/one-1', 'same', '--access-group', `${VASP}`)
   publish(here, 'app/two-1', 'same', '--access-group', `${CHEM}`, '--open-to', `group:${CHEM}`)
@@ -129,7 +128,7 @@ longest('a layer of an unpublished module is for users who may read its files', 
   assert.match(audience.text, /layer bagu/)
 })
 
-long('a module that must not leave the site does not leave it as bare layers', () => {
+asRoot('a module that must not leave the site does not leave it as bare layers', () => {
   const here = world()
   publish(here, 'app/vasp-6.4', 'vasp', '--no-redistribute')
   const list = here.list('app/vasp-6.4')

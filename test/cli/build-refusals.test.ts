@@ -24,7 +24,7 @@ function newWorld(): { at: (name: string) => string; store: string } {
   return { at, store: at('store') }
 }
 
-refusals(
+long(
   'a definition, lock or tarball in the place of OUT is not replaced, and the hint has the right order',
   () => {
     const { at, store } = newWorld()
@@ -48,7 +48,7 @@ refusals(
   }
 )
 
-refusals('an empty file and an output of the same kind are replaced', () => {
+long('an empty file and an output of the same kind are replaced', () => {
   const { at, store } = newWorld()
   for (const name of ['x.sqfs', 'x.sif', 'x.tar']) {
     writeFileSync(at(name), '')
@@ -59,7 +59,7 @@ refusals('an empty file and an output of the same kind are replaced', () => {
   composed(store, ['build', at('x.sif'), 'base/a', '--format', 'squashfs'])
 })
 
-refusals('an unknown compressor, level or block size, before anything is compiled', () => {
+long('an unknown compressor, level or block size, before anything is compiled', () => {
   const { at, store } = newWorld()
   const before = readdirSync(join(store, 'objects'))
   for (const flags of [

@@ -21,7 +21,7 @@ const same = (image: string) => assert.is(sha256OfFile(at(image)), sha256OfFile(
 
 const list = () => compose(store, ['list', '--layers', '--stack', stackFile]).out
 
-build('gives the same bytes from the stack, modules, the layer list, standard input and a lock', () => {
+long('gives the same bytes from the stack, modules, the layer list, standard input and a lock', () => {
   composed(store, ['build', at('stack.sqfs'), '--stack', stackFile])
   same('stack.sqfs')
   writeFileSync(at('layers.list'), list())
@@ -34,7 +34,7 @@ build('gives the same bytes from the stack, modules, the layer list, standard in
   same('lock.sqfs')
 })
 
-build('gives the same bytes in another time zone, locale, umask and on one core', () => {
+long('gives the same bytes in another time zone, locale, umask and on one core', () => {
   const env = { TZ: 'Pacific/Chatham', LANG: 'tr_TR.UTF-8', LC_ALL: 'tr_TR.UTF-8' }
   bash(
     'umask 077; exec env -i PATH="$PATH" HOME=/ COMPOSE_STORE="$2" TZ="$4" LC_ALL="$5" taskset -c 0 "$6" "$7" build "$1" $3',
@@ -66,7 +66,7 @@ long('gives the same bytes if objects have to be compiled again, also with gzip'
   assert.is(sha256OfFile(at('gzip2.sqfs')), sha256OfFile(at('gzip.sqfs')))
 })
 
-build('gives one tree digest whatever the compressor, and from bare layer ids', () => {
+long('gives one tree digest whatever the compressor, and from bare layer ids', () => {
   const digest = (...args: string[]) => composed(store, ['build', at('t.sqfs'), ...args]).lock.tree
   const expected = digest(...modules)
   assert.is(digest(...modules, '--comp', 'gzip', '--level', '1'), expected)
@@ -239,25 +239,23 @@ longInside('prove that a lock can be built, and name the blob that cannot be rea
 const sandbox = suite('compose build --sandbox')
 const longSandbox = atCheckSize(sandbox)
 
-needing(
-  sandbox,
-  'root',
-  'getfacl',
-  'getfattr'
-)('is the tree that tar, setfacl and whiteouts make, as root', () => {
-  bash(
-    `cd "$1"; mkdir byhand; tar -xpf one.tar -C byhand; rm byhand/opt/lib/data/gone
+atCheckSize(needing(sandbox, 'root', 'getfacl', 'getfattr'))(
+  'is the tree that tar, setfacl and whiteouts make, as root',
+  () => {
+    bash(
+      `cd "$1"; mkdir byhand; tar -xpf one.tar -C byhand; rm byhand/opt/lib/data/gone
     tar -xpf two.tar -C byhand --exclude='.wh.*' --no-overwrite-dir; tar -xpf app.tar -C byhand --no-overwrite-dir
     sed 's/licensed/4242/' app.acl > numeric.acl; cd byhand; setfacl --restore=../numeric.acl`,
-    folder
-  )
-  composed(store, ['build', '--sandbox', at('tree'), 'lib/numbers', 'app/solver', '--bare'])
-  bash('rm -r "$1/tree/.compose"', folder)
-  const paths = (tree: string) => portrait(join(tree, 'opt/solver')) + portrait(join(tree, 'opt/lib/data'))
-  assert.is(paths(at('tree')), paths(at('byhand')))
-})
+      folder
+    )
+    composed(store, ['build', '--sandbox', at('tree'), 'lib/numbers', 'app/solver', '--bare'])
+    bash('rm -r "$1/tree/.compose"', folder)
+    const paths = (tree: string) => portrait(join(tree, 'opt/solver')) + portrait(join(tree, 'opt/lib/data'))
+    assert.is(paths(at('tree')), paths(at('byhand')))
+  }
+)
 
-sandbox('untouched gives the image of its modules again, byte for byte', () => {
+longSandbox('untouched gives the image of its modules again, byte for byte', () => {
   composed(store, ['build', '--sandbox', at('untouched'), ...modules])
   const { edits } = composed(store, ['build', at('untouched.sqfs'), at('untouched')])
   assert.equal(edits, { added: 0, changed: 0, deleted: 0, regenerated: [], privileged: [] })
@@ -274,7 +272,7 @@ atCheckSize(needing(sandbox, 'root'))('untouched, of an ordinary user, gives tha
   same('user-sandbox/image.sqfs')
 })
 
-sandbox('gives an image with its changes, and everything else as stored', () => {
+longSandbox('gives an image with its changes, and everything else as stored', () => {
   composed(store, ['build', '--sandbox', at('edited'), ...modules])
   bash('cd "$1"; echo new > opt/new; rm opt/lib/version; chmod 700 opt/lib/data', at('edited'))
   const { edits, lock } = composed(store, ['build', at('edited.sqfs'), at('edited')])

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
-import { atCheckSize, needing } from '../helpers/needs.ts'
+import { needing } from '../helpers/needs.ts'
 import { listing } from '../helpers/old-store.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
@@ -9,7 +9,6 @@ import { composed, composeFails } from '../helpers/warm-compose.ts'
 import { alice, composedAs, reader, sharedStore, VASP } from '../store/shared/people.ts'
 
 const du = suite('compose du')
-const long = atCheckSize(du)
 
 /** Lengths of all files that modules need. */
 const storedBytes = (store: string): number =>
@@ -41,7 +40,7 @@ const named =
   ({ module }: { module: string }) =>
     module === name
 
-long('a module owns what unpublishing it and collecting garbage frees', () => {
+du('a module owns what unpublishing it and collecting garbage frees', () => {
   const store = threeModules()
   const { modules, total } = composed(store, ['du'])
   assert.is(total.apparentBytes, storedBytes(store))
@@ -75,19 +74,21 @@ du('named modules come with those that they share files with', () => {
   assert.is(composeFails(store, ['du', 'app/none'], 14).code, 'MODULE_UNKNOWN')
 })
 
-atCheckSize(needing(du, 'root', 'setpriv', 'getfacl'))(
-  'users see which modules are closed to them, and publishers see all',
-  () => {
-    const { folder, store } = sharedStore()
-    bash('cd "$1"; head -c 2000000 /dev/urandom > f; tar -cf t.tar f; chmod 644 t.tar', folder)
-    composedAs(alice, store, ['import', 'app/vasp-1', join(folder, 't.tar'), '--access-group', `${VASP}`])
-    const [forReader] = composedAs(reader, store, ['du']).modules
-    assert.ok(forReader.closed)
-    assert.ok(forReader.apparentBytes < 100_000)
-    const [forAlice] = composedAs(alice, store, ['du']).modules
-    assert.not.ok(forAlice.closed)
-    assert.ok(forAlice.apparentBytes > 2_000_000)
-  }
-)
+needing(
+  du,
+  'root',
+  'setpriv',
+  'getfacl'
+)('users see which modules are closed to them, and publishers see all', () => {
+  const { folder, store } = sharedStore()
+  bash('cd "$1"; head -c 2000000 /dev/urandom > f; tar -cf t.tar f; chmod 644 t.tar', folder)
+  composedAs(alice, store, ['import', 'app/vasp-1', join(folder, 't.tar'), '--access-group', `${VASP}`])
+  const [forReader] = composedAs(reader, store, ['du']).modules
+  assert.ok(forReader.closed)
+  assert.ok(forReader.apparentBytes < 100_000)
+  const [forAlice] = composedAs(alice, store, ['du']).modules
+  assert.not.ok(forAlice.closed)
+  assert.ok(forAlice.apparentBytes > 2_000_000)
+})
 
 du.run()

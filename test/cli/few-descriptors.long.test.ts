@@ -3,7 +3,6 @@ import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { COMPOSE, environment } from '../helpers/compose.ts'
-import { atCheckSize } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { suite } from '../helpers/suite.ts'
@@ -11,7 +10,6 @@ import { composed } from '../helpers/warm-compose.ts'
 
 /** `ulimit -n`: some batch systems and services allow few open files. */
 const few = suite('compose with few descriptors')
-const long = atCheckSize(few)
 
 const nodeWith = (limit: number, args: string[], env = process.env) =>
   spawnSync('bash', ['-c', `ulimit -n ${limit}; exec "$@"`, 'bash', process.execPath, ...args], { env })
@@ -37,7 +35,7 @@ const LIMITS = [20, 21, 22, 23, 24, 26, 29, 32, 36, 64, 100, 150].filter(
   limit => nodeWith(limit, [COMPOSE, '--version']).status === 0
 )
 
-long('a sandbox is written, or an error names the limit and nothing is left', () => {
+few('a sandbox is written, or an error names the limit and nothing is left', () => {
   const folder = scratch()
   const store = join(folder, 'store')
   bash(

@@ -16,7 +16,7 @@ import { archive, file } from '../helpers/tar-make.ts'
 import { terminal } from '../helpers/terminal.ts'
 import { compose, composed, composeFails } from '../helpers/warm-compose.ts'
 
-/** Output of the commands that look for modules. test/contract/lmod-finding.test.ts compares the lists with Lmod's. */
+/** Output of the commands that look for modules. test/contract/lmod-finding.long.test.ts compares the lists with Lmod's. */
 
 const finding = suite('finding modules')
 const longFinding = atCheckSize(finding)
@@ -67,7 +67,7 @@ async function newSite(): Promise<Site> {
   }
 }
 
-finding('avail lists modules by store and category, with marks, a legend and hints', async () => {
+longFinding('avail lists modules by store and category, with marks, a legend and hints', async () => {
   const { site, group, run } = await newSite()
   assert.is(run('add', 'mpi/openmpi-4.1.6').status, 0)
   const { status, out, err } = run('avail')
@@ -260,7 +260,7 @@ finding(
   }
 )
 
-finding(
+longFinding(
   'provides lists the modules with a path, marks loaded ones, and names layers that were not searched',
   async () => {
     const store = await newStore()
@@ -312,8 +312,9 @@ longFinding('no result depends on the index, or on the user who made it', async 
 })
 
 const asRoot = needing(finding, 'root')
+const longAsRoot = atCheckSize(asRoot)
 
-asRoot('a user who may only read sees the same', async () => {
+longAsRoot('a user who may only read sees the same', async () => {
   const { site, group, run } = await newSite()
   bash('rm -rf "$1/index" "$2/index"; chmod -R a+rX,a-w "$1" "$2" "$1/.." "$2/.."', site, group)
   // `run` is root's, and root writes an index: so the others first.

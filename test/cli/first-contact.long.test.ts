@@ -3,7 +3,6 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { COMPOSE } from '../helpers/compose.ts'
-import { atCheckSize } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { suite } from '../helpers/suite.ts'
@@ -13,7 +12,6 @@ import { compose, composed, composeFails } from '../helpers/warm-compose.ts'
 /** A user on the first day: the site's store is named, and they have made none of their own. */
 
 const first = suite('first contact')
-const long = atCheckSize(first)
 
 interface World {
   folder: string
@@ -75,7 +73,7 @@ first('with COMPOSE_PATH alone, reading commands work and no store is made', () 
   assert.is(contentsOf(site), before, "something was written to the site's store")
 })
 
-long('commands that write say that there is no store, and how to make one', () => {
+first('commands that write say that there is no store, and how to make one', () => {
   const { site, tarball } = world()
   for (const args of [
     ['import', 'app/mine-1', tarball],

@@ -1,7 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
-import { atCheckSize } from '../helpers/needs.ts'
 import { age, tarballs } from '../helpers/old-store.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { suite } from '../helpers/suite.ts'
@@ -9,7 +8,6 @@ import { compose, composed, composeFails } from '../helpers/warm-compose.ts'
 
 /** unpublish, pin and gc as users type them. */
 const command = suite<{ folder: string; store: string }>('cli: unpublish, pin, gc')
-const long = atCheckSize(command)
 
 command.before.each(context => {
   context.folder = scratch()
@@ -44,7 +42,7 @@ command(
   }
 )
 
-long('unpublishes nothing that is not named with its whole version', ({ store }) => {
+command('unpublishes nothing that is not named with its whole version', ({ store }) => {
   assert.is(composeFails(store, ['unpublish', 'base/os'], 2).code, 'MODULE_NAME')
   composed(store, ['import', 'base/os-1.5', tarballs(1)[0]])
   composed(store, ['unpublish', 'base/os-1'])
@@ -56,7 +54,7 @@ long('unpublishes nothing that is not named with its whole version', ({ store })
   assert.is(composeFails(store, ['unpublish', 'base/os-1.5', '--reason', 'two\nlines'], 2).code, 'USAGE')
 })
 
-long(
+command(
   'builds a lock of what was unpublished until gc drops it, and for ever when it is pinned',
   ({ folder, store }) => {
     const lock = join(folder, 'stack.lock')
@@ -89,7 +87,7 @@ long(
   }
 )
 
-long('takes a layer list, a name, and nothing else', ({ folder, store }) => {
+command('takes a layer list, a name, and nothing else', ({ folder, store }) => {
   const list = join(folder, 'l.list')
   writeFileSync(list, compose(store, ['list', '--layers', 'base/os-2']).out)
   const { name } = composed(store, ['pin', list])
@@ -119,7 +117,7 @@ command('tells with --dry-run what it then does', ({ store }) => {
   )
 })
 
-long('refuses invalid times', ({ store }) => {
+command('refuses invalid times', ({ store }) => {
   for (const time of ['5', 'd', '-1d', '1.5d', '9999999999d'])
     assert.is(composeFails(store, ['gc', `--older-than=${time}`], 2).code, 'USAGE')
 })

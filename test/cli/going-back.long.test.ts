@@ -1,7 +1,6 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
-import { atCheckSize } from '../helpers/needs.ts'
 import { quickStore } from '../helpers/quick-store.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
@@ -17,7 +16,6 @@ function tarball(content: string): string {
 }
 
 const history = suite('history of a module')
-const long = atCheckSize(history)
 
 history('lists its records, newest first, and goes back to one of them', async () => {
   const { root } = await newStore()
@@ -73,7 +71,7 @@ history('a module that is taken away names those that cannot be loaded without i
   composed(root, ['build', join(scratch(), 'z.sqfs'), 'app/first-1'])
 })
 
-long('does not open a module that was closed since, unless --open-to allows it', async () => {
+history('does not open a module that was closed since, unless --open-to allows it', async () => {
   const { root } = await newStore()
   const tar = tarball('same')
   const open = composed(root, ['import', 'app/a-1', tar]).record
@@ -88,7 +86,7 @@ long('does not open a module that was closed since, unless --open-to allows it',
   assert.equal(composed(root, ['fsck']).findings, [])
 })
 
-long('does not open a module whose record of now is lost, unless --open-to allows it', async () => {
+history('does not open a module whose record of now is lost, unless --open-to allows it', async () => {
   const { root } = await newStore()
   const open = composed(root, ['import', 'app/a-1', tarball('open')]).record
   composed(root, ['import', 'app/a-1', tarball('closed'), '--replace', '--access-group', '61001'])
@@ -100,7 +98,7 @@ long('does not open a module whose record of now is lost, unless --open-to allow
   composed(root, [...back, '--open-to', 'everyone', '--allow-redistribution'])
 })
 
-long(
+history(
   'does not go back to a record whose paths lack the ACLs of now, unless --drop-acls allows it',
   async () => {
     const { root } = await newStore()
@@ -167,34 +165,30 @@ again(
 again.run()
 
 const dry = suite('build --dry-run')
-const longDry = atCheckSize(dry)
 
-longDry(
-  'prints what a build would print, refuses what a build would refuse, and writes nothing',
-  async () => {
-    const { root } = await newStore()
-    composed(root, ['import', 'lib/a-1', tarball('a')])
-    composed(root, ['import', 'app/b-1', tarball('b'), '--no-redistribute'])
-    const folder = scratch()
-    const files = () => bash('find "$1" "$2" -type f -printf "%p %T@\\n" | sort', root, folder).toString()
-    const before = files()
-    const plan = composed(root, ['build', '--dry-run', join(folder, 'a.sqfs'), 'lib/a'])
-    assert.is(
-      composeFails(root, ['build', '--dry-run', join(folder, 'x'), 'lib/a', 'app/b'], 30).code,
-      'CONFLICT'
-    )
-    const leaving = ['build', '--dry-run', join(folder, 'x'), 'app/b', '--format', 'oci']
-    assert.is(composeFails(root, leaving, 19).code, 'NOT_REDISTRIBUTABLE')
-    composed(root, [...leaving, '--internal'])
-    composed(root, ['build', '--dry-run', '--sandbox', join(folder, 'x'), 'lib/a'])
-    assert.match(
-      composeFails(root, ['build', '--dry-run', join(folder, 'x'), tarball('c')], 2).message,
-      /writes nothing/
-    )
-    assert.is(files(), before)
-    const built = composed(root, ['build', join(folder, 'a.sqfs'), 'lib/a'])
-    assert.equal([plan.inodes, plan.lock.tree], [built.inodes, built.lock.tree])
-  }
-)
+dry('prints what a build would print, refuses what a build would refuse, and writes nothing', async () => {
+  const { root } = await newStore()
+  composed(root, ['import', 'lib/a-1', tarball('a')])
+  composed(root, ['import', 'app/b-1', tarball('b'), '--no-redistribute'])
+  const folder = scratch()
+  const files = () => bash('find "$1" "$2" -type f -printf "%p %T@\\n" | sort', root, folder).toString()
+  const before = files()
+  const plan = composed(root, ['build', '--dry-run', join(folder, 'a.sqfs'), 'lib/a'])
+  assert.is(
+    composeFails(root, ['build', '--dry-run', join(folder, 'x'), 'lib/a', 'app/b'], 30).code,
+    'CONFLICT'
+  )
+  const leaving = ['build', '--dry-run', join(folder, 'x'), 'app/b', '--format', 'oci']
+  assert.is(composeFails(root, leaving, 19).code, 'NOT_REDISTRIBUTABLE')
+  composed(root, [...leaving, '--internal'])
+  composed(root, ['build', '--dry-run', '--sandbox', join(folder, 'x'), 'lib/a'])
+  assert.match(
+    composeFails(root, ['build', '--dry-run', join(folder, 'x'), tarball('c')], 2).message,
+    /writes nothing/
+  )
+  assert.is(files(), before)
+  const built = composed(root, ['build', join(folder, 'a.sqfs'), 'lib/a'])
+  assert.equal([plan.inodes, plan.lock.tree], [built.inodes, built.lock.tree])
+})
 
 dry.run()

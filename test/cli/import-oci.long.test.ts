@@ -2,7 +2,7 @@ import { rmSync, statSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { portrait } from '../helpers/layers.ts'
-import { atCheckSize, needing } from '../helpers/needs.ts'
+import { needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { suite } from '../helpers/suite.ts'
@@ -73,7 +73,7 @@ function newStore(): string {
 
 const ROOT_WITH_UMOCI = ['root', 'umoci', 'setfattr', 'getfacl']
 
-atCheckSize(needing(images, ...ROOT_WITH_UMOCI))(
+needing(images, ...ROOT_WITH_UMOCI)(
   'come out as umoci unpacks them: whiteouts, opaque directories, links, attributes, devices',
   () => {
     const layout = madeByUmoci()
@@ -99,35 +99,36 @@ atCheckSize(needing(images, ...ROOT_WITH_UMOCI))(
   }
 )
 
-atCheckSize(needing(images, ...ROOT_WITH_UMOCI, 'skopeo'))(
-  'are the same module from a layout, an oci-archive and a docker-archive',
-  () => {
-    const layout = madeByUmoci()
-    const store = newStore()
-    const first = composed(store, ['import', 'base/image-3', `${layout}:v3`])
-    const folder = scratch()
-    bash(
-      `skopeo copy -q "oci:$1:v3" "oci-archive:$2/oci.tar:v3"; skopeo copy -q "oci:$1:v3" "docker-archive:$2/docker.tar:repo/image:v3"
+needing(
+  images,
+  ...ROOT_WITH_UMOCI,
+  'skopeo'
+)('are the same module from a layout, an oci-archive and a docker-archive', () => {
+  const layout = madeByUmoci()
+  const store = newStore()
+  const first = composed(store, ['import', 'base/image-3', `${layout}:v3`])
+  const folder = scratch()
+  bash(
+    `skopeo copy -q "oci:$1:v3" "oci-archive:$2/oci.tar:v3"; skopeo copy -q "oci:$1:v3" "docker-archive:$2/docker.tar:repo/image:v3"
       gzip -k "$2/docker.tar"
       skopeo copy -q --dest-compress-format zstd "docker-archive:$2/docker.tar" "oci:$2/zstd:v3"
       grep -q 'layer.v1.tar+zstd' "$2"/zstd/blobs/sha256/*`,
-      layout,
-      folder
-    )
-    for (const [source, reference] of [
-      ['oci.tar', 'v3'],
-      ['docker.tar', 'docker.io/repo/image:v3'],
-      ['docker.tar.gz', 'docker.io/repo/image:v3'],
-      ['docker.tar:repo/image:v3', 'docker.io/repo/image:v3'],
-      ['zstd', 'v3']
-    ]) {
-      const again = composed(store, ['import', 'base/image-3', join(folder, source)])
-      assert.is(again.outcome, 'same', source)
-      assert.is(again.record, first.record)
-      assert.is(again.origin[0].reference, reference, source)
-    }
+    layout,
+    folder
+  )
+  for (const [source, reference] of [
+    ['oci.tar', 'v3'],
+    ['docker.tar', 'docker.io/repo/image:v3'],
+    ['docker.tar.gz', 'docker.io/repo/image:v3'],
+    ['docker.tar:repo/image:v3', 'docker.io/repo/image:v3'],
+    ['zstd', 'v3']
+  ]) {
+    const again = composed(store, ['import', 'base/image-3', join(folder, source)])
+    assert.is(again.outcome, 'same', source)
+    assert.is(again.record, first.record)
+    assert.is(again.origin[0].reference, reference, source)
   }
-)
+})
 
 needing(images, ...ROOT_WITH_UMOCI)(
   'bring their configuration into the record, and say what has no place there',

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
-import { atAllSize, needing } from '../helpers/needs.ts'
+import { atAllSize, atCheckSize, needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { suite } from '../helpers/suite.ts'
@@ -25,7 +25,7 @@ function deb(name: string): string {
   return path
 }
 
-needing(packages, 'dpkg-deb')(
+atCheckSize(needing(packages, 'dpkg-deb'))(
   'several packages are layers of one module, and its record names them all',
   () => {
     const { layers, origin } = composed(store, ['import', 'lib/both-1', deb('one'), deb('two')])
@@ -76,17 +76,16 @@ atAllSize(needing(packages, 'dpkg-deb'))(
   }
 )
 
-needing(
-  packages,
-  'dpkg-query',
-  'ldd'
-)('a program of this host is published with the packages it is from', () => {
-  const { origin } = composed(store, ['import', 'app/env-1', '--host-program', '/usr/bin/env'])
-  assert.is(origin[0].kind, 'program')
-  assert.ok(origin[0].packages.some(({ name }: { name: string }) => name === 'coreutils'))
-})
+atCheckSize(needing(packages, 'dpkg-query', 'ldd'))(
+  'a program of this host is published with the packages it is from',
+  () => {
+    const { origin } = composed(store, ['import', 'app/env-1', '--host-program', '/usr/bin/env'])
+    assert.is(origin[0].kind, 'program')
+    assert.ok(origin[0].packages.some(({ name }: { name: string }) => name === 'coreutils'))
+  }
+)
 
-needing(packages, 'dpkg-query')('files of the base are not taken again', () => {
+atCheckSize(needing(packages, 'dpkg-query'))('files of the base are not taken again', () => {
   composed(store, ['import', 'base/libc-1', '--host-package', 'libc6', '--kind', 'base'])
   const { notes } = composed(store, [
     'import',

@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { portrait } from '../helpers/layers.ts'
-import { atCheckSize, needing } from '../helpers/needs.ts'
+import { needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { suite } from '../helpers/suite.ts'
@@ -40,66 +40,71 @@ function madeStore(): { folder: string; store: string } {
   return { folder, store }
 }
 
-atCheckSize(needing(links, ...NEEDED, 'unsquashfs', 'mount'))(
-  'images, sandboxes and tarballs are those of one tarball that has both names',
-  () => {
-    const { folder, store } = madeStore()
-    const at = (name: string) => join(folder, name)
-    for (const name of ['one', 'two']) {
-      const image = composed(store, ['build', at(`${name}.sqfs`), `app/${name}`, '--bare', '--verify'])
-      assert.is(composed(store, ['build', '--sandbox', at(name), `app/${name}`]).tree, image.tree)
-      composed(store, ['build', at(`${name}.tar`), `app/${name}`, '--bare', '--format', 'tar'])
-      assert.is(compose(store, ['verify', at(`${name}.sqfs`)]).status, 0)
-      bash(
-        'cd "$1"; mkdir "$2.m" "$2.x"; tar --acls --xattrs -C "$2.x" -xpf "$2.tar"; unsquashfs -lln "$2.sqfs" | sed 1,2d > "$2.list"',
-        folder,
-        name
-      )
-    }
-    assert.is(
-      composed(store, ['inspect', at('two.sqfs')]).tree,
-      composed(store, ['inspect', at('one.sqfs')]).tree
-    )
+needing(
+  links,
+  ...NEEDED,
+  'unsquashfs',
+  'mount'
+)('images, sandboxes and tarballs are those of one tarball that has both names', () => {
+  const { folder, store } = madeStore()
+  const at = (name: string) => join(folder, name)
+  for (const name of ['one', 'two']) {
+    const image = composed(store, ['build', at(`${name}.sqfs`), `app/${name}`, '--bare', '--verify'])
+    assert.is(composed(store, ['build', '--sandbox', at(name), `app/${name}`]).tree, image.tree)
+    composed(store, ['build', at(`${name}.tar`), `app/${name}`, '--bare', '--format', 'tar'])
+    assert.is(compose(store, ['verify', at(`${name}.sqfs`)]).status, 0)
     bash(
-      'cd "$1"; rm -r one/.compose two/.compose; touch -r t one two one.x two.x; cmp one.list two.list; cmp one.tar two.tar',
-      folder
-    )
-    for (const made of ['one', 'two', 'two.x'])
-      assert.equal(portrait(join(at(made), 'opt')), portrait(at('t/opt')), made)
-    bash(
-      'cd "$1"; mount -o loop,ro two.sqfs two.m; trap "umount two.m" EXIT; test two.m/opt/closed/file -ef two.m/opt/open/way; test two.m/opt/app/near -ef two.m/opt/open/again; cmp two.m/opt/open/again t/opt/app/lib/big',
-      folder
+      'cd "$1"; mkdir "$2.m" "$2.x"; tar --acls --xattrs -C "$2.x" -xpf "$2.tar"; unsquashfs -lln "$2.sqfs" | sed 1,2d > "$2.list"',
+      folder,
+      name
     )
   }
-)
+  assert.is(
+    composed(store, ['inspect', at('two.sqfs')]).tree,
+    composed(store, ['inspect', at('one.sqfs')]).tree
+  )
+  bash(
+    'cd "$1"; rm -r one/.compose two/.compose; touch -r t one two one.x two.x; cmp one.list two.list; cmp one.tar two.tar',
+    folder
+  )
+  for (const made of ['one', 'two', 'two.x'])
+    assert.equal(portrait(join(at(made), 'opt')), portrait(at('t/opt')), made)
+  bash(
+    'cd "$1"; mount -o loop,ro two.sqfs two.m; trap "umount two.m" EXIT; test two.m/opt/closed/file -ef two.m/opt/open/way; test two.m/opt/app/near -ef two.m/opt/open/again; cmp two.m/opt/open/again t/opt/app/lib/big',
+    folder
+  )
+})
 
-atCheckSize(needing(links, ...NEEDED))(
-  'ls, cat, which, diff, provides, export, fsck and repair know such a link',
-  () => {
-    const { folder, store } = madeStore()
-    const at = (name: string) => join(folder, name)
-    const image = composed(store, ['build', at('before.sqfs'), 'app/two', '--bare'])
-    const listed = compose(store, ['ls', '-l', '-R', at('before.sqfs')]).out
-    assert.match(listed, /^-rw-r-----\+? .*\b7\b.*\b42\b.* \/?opt\/open\/way$/m)
-    assert.is(compose(store, ['cat', at('before.sqfs'), '/opt/open/way']).out, 'secret\n')
-    assert.is(compose(store, ['which', '/opt/open/way', 'app/two']).status, 0)
-    assert.is(compose(store, ['diff', 'app/one', 'app/two']).status, 0)
-    const kinds =
-      composed(store, ['provides', 'open/again']).found ?? composed(store, ['provides', 'open/again'])
-    assert.match(JSON.stringify(kinds), /"kind":"hardlink"/)
-    composed(store, ['export', 'app/two', at('out')])
-    bash(
-      'cd "$1"; for tar in lower upper; do cat out/*.tar > /dev/null; sha256sum < $tar.tar; done | sort > a; for t in out/*.tar; do sha256sum < "$t"; done | sort > b; cmp a b',
-      folder
-    )
-    bash('rm -r "$1"/objects/*', store)
-    const again = composed(store, ['build', at('after.sqfs'), 'app/two', '--bare'])
-    assert.is(again.sha256, image.sha256)
-    assert.is(compose(store, ['fsck']).status, 0, compose(store, ['fsck']).out)
-  }
-)
+needing(links, ...NEEDED)('ls, cat, which, diff, provides, export, fsck and repair know such a link', () => {
+  const { folder, store } = madeStore()
+  const at = (name: string) => join(folder, name)
+  const image = composed(store, ['build', at('before.sqfs'), 'app/two', '--bare'])
+  const listed = compose(store, ['ls', '-l', '-R', at('before.sqfs')]).out
+  assert.match(listed, /^-rw-r-----\+? .*\b7\b.*\b42\b.* \/?opt\/open\/way$/m)
+  assert.is(compose(store, ['cat', at('before.sqfs'), '/opt/open/way']).out, 'secret\n')
+  assert.is(compose(store, ['which', '/opt/open/way', 'app/two']).status, 0)
+  assert.is(compose(store, ['diff', 'app/one', 'app/two']).status, 0)
+  const kinds =
+    composed(store, ['provides', 'open/again']).found ?? composed(store, ['provides', 'open/again'])
+  assert.match(JSON.stringify(kinds), /"kind":"hardlink"/)
+  composed(store, ['export', 'app/two', at('out')])
+  bash(
+    'cd "$1"; for tar in lower upper; do cat out/*.tar > /dev/null; sha256sum < $tar.tar; done | sort > a; for t in out/*.tar; do sha256sum < "$t"; done | sort > b; cmp a b',
+    folder
+  )
+  bash('rm -r "$1"/objects/*', store)
+  const again = composed(store, ['build', at('after.sqfs'), 'app/two', '--bare'])
+  assert.is(again.sha256, image.sha256)
+  assert.is(compose(store, ['fsck']).status, 0, compose(store, ['fsck']).out)
+})
 
-atCheckSize(needing(links, ...NEEDED, 'umoci', 'skopeo', 'podman'))(
+needing(
+  links,
+  ...NEEDED,
+  'umoci',
+  'skopeo',
+  'podman'
+)(
   'images with such layers are taken as umoci and podman unpack them, and each layer that is written unpacks by itself',
   () => {
     const { folder, store } = madeStore()
@@ -196,18 +201,15 @@ links(
   }
 )
 
-atCheckSize(needing(links, ...NEEDED))(
-  'a file that nobody can read cannot be read by its other name either',
-  () => {
-    const { folder, store } = madeStore()
-    const shown = (name: string, ...audience: string[]) => {
-      const out = join(folder, `${name}.${audience.length}.sqfs`)
-      composed(store, ['build', out, `app/${name}`, '--bare', ...audience])
-      return compose(store, ['ls', '-l', '-R', out]).out
-    }
-    for (const audience of [[], ['--for', 'group:42'], ['--for', 'user:4343:100:100']])
-      assert.is(shown('two', ...audience), shown('one', ...audience), audience.join(' '))
+needing(links, ...NEEDED)('a file that nobody can read cannot be read by its other name either', () => {
+  const { folder, store } = madeStore()
+  const shown = (name: string, ...audience: string[]) => {
+    const out = join(folder, `${name}.${audience.length}.sqfs`)
+    composed(store, ['build', out, `app/${name}`, '--bare', ...audience])
+    return compose(store, ['ls', '-l', '-R', out]).out
   }
-)
+  for (const audience of [[], ['--for', 'group:42'], ['--for', 'user:4343:100:100']])
+    assert.is(shown('two', ...audience), shown('one', ...audience), audience.join(' '))
+})
 
 links.run()

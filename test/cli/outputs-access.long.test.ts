@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
-import { atCheckSize, needing } from '../helpers/needs.ts'
+import { needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { suite } from '../helpers/suite.ts'
 import {
@@ -186,7 +186,6 @@ besideLock('is refused for every output if it contradicts the lock', () => {
 
 const swapped = suite('the lock of a sandbox')
 const lockInSandbox = needing(swapped, 'root', 'setpriv')
-const long = atCheckSize(lockInSandbox)
 
 for (const [title, keepTree] of [
   ['that says another tree', true],
@@ -223,7 +222,7 @@ lockInSandbox('may be any that leads to the same tree, also below edits', () => 
   assert.is(composedAs(dave, store, ['build', out('a.sqfs'), out('s')]).edits.added, 1)
 })
 
-long('also leads to the tree of an extracted image, which has whole seconds', () => {
+lockInSandbox('also leads to the tree of an extracted image, which has whole seconds', () => {
   const { folder, store } = sharedStore()
   bash(
     'cd "$1"; mkdir t out; chmod 777 out; echo x > t/f; tar --format=posix -C t -cf t.tar f; chmod 644 t.tar',

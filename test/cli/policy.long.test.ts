@@ -17,7 +17,7 @@ import {
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { COMPOSE, environment } from '../helpers/compose.ts'
-import { atAllSize, atCheckSize, needing } from '../helpers/needs.ts'
+import { atAllSize, needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { startRegistry, stopRegistries } from '../helpers/registry.ts'
 import { scratch } from '../helpers/scratch.ts'
@@ -28,11 +28,9 @@ import { composed, composeFails } from '../helpers/warm-compose.ts'
 const policies = suite('policies')
 policies.after(stopRegistries)
 const withSsh = needing(policies, 'ssh-keygen')
-const long = atCheckSize(withSsh)
 /** Tests that take too long for a check. */
 const longest = atAllSize(withSsh)
 const asRoot = needing(policies, 'ssh-keygen', 'root', 'unshare')
-const longAsRoot = atCheckSize(asRoot)
 /** Tests that take too long for a check. */
 const longestAsRoot = atAllSize(asRoot)
 
@@ -151,7 +149,7 @@ longest('two signatures are two only by different people with different keys', (
   site.builds('base/os')
 })
 
-long(
+withSsh(
   'a withdrawn record goes nowhere, and becomes no choice of anybody, whatever the policy is asked about',
   () => {
     const site = new SiteOfTest()
@@ -186,7 +184,7 @@ long(
   }
 )
 
-needing(long, 'docker-registry')(
+needing(withSsh, 'docker-registry')(
   'a withdrawn record is found before a push sends another module',
   async () => {
     const site = new SiteOfTest()
@@ -201,7 +199,7 @@ needing(long, 'docker-registry')(
   }
 )
 
-long('a revoked key, a key out of its time and a withdrawn record are refused, each by its name', () => {
+withSsh('a revoked key, a key out of its time and a withdrawn record are refused, each by its name', () => {
   const site = new SiteOfTest()
   site.asks()
   const file = site.sign('app/tool', 'alice')
@@ -330,7 +328,7 @@ longest('junk in the folder of signatures hurts no signed module, and counts for
   assert.is(key.length, 64)
 })
 
-long('a policy, its lists and its folder have to be writable by their author alone', () => {
+withSsh('a policy, its lists and its folder have to be writable by their author alone', () => {
   const site = new SiteOfTest()
   site.asks()
   for (const name of ['policy.yaml', 'signers', ''])
@@ -349,31 +347,37 @@ long('a policy, its lists and its folder have to be writable by their author alo
   assert.match(site.refusesToBuild(76, 'app/tool').message, /signers does not exist, but the policy names it/)
 })
 
-long('a policy that is a link to a missing file refuses, and the folder that it leads to is checked', () => {
-  const site = new SiteOfTest()
-  site.asks()
-  const policy = site.at('config/strata/policy.yaml')
-  mkdirSync(site.at('shared/strata'), { recursive: true })
-  renameSync(policy, site.at('shared/strata/policy.yaml'))
-  symlinkSync('../../shared/strata/policy.yaml', policy)
-  site.refusesToBuild(70, 'app/tool')
-  chmodSync(site.at('shared/strata'), 0o777)
-  const open = site.refusesToBuild(76, 'app/tool').message
-  assert.match(open, /shared\/strata can be written to by others/)
-  chmodSync(site.at('shared/strata'), 0o755)
-  renameSync(site.at('shared'), site.at('unmounted'))
-  const missing = site.refusesToBuild(76, 'app/tool').message
-  assert.match(missing, /policy.yaml is a symbolic link to ..\/..\/shared\S+, which does not exist/)
-  rmSync(site.at('config/strata'), { recursive: true })
-  symlinkSync(site.at('shared/strata'), site.at('config/strata'))
-  assert.match(site.refusesToBuild(76, 'app/tool').message, /config\/strata is a symbolic link to \S+shared/)
-  rmSync(site.at('config/strata'))
-  site.builds('app/tool')
-  mkdirSync(site.at('config/strata'))
-  symlinkSync('../shared/remotes', site.at('config/strata/remotes'))
-  const list = site.refuses(51, 'remote', 'list').message
-  assert.match(list, /remotes is a symbolic link to ..\/shared\/remotes, which does not exist/)
-})
+withSsh(
+  'a policy that is a link to a missing file refuses, and the folder that it leads to is checked',
+  () => {
+    const site = new SiteOfTest()
+    site.asks()
+    const policy = site.at('config/strata/policy.yaml')
+    mkdirSync(site.at('shared/strata'), { recursive: true })
+    renameSync(policy, site.at('shared/strata/policy.yaml'))
+    symlinkSync('../../shared/strata/policy.yaml', policy)
+    site.refusesToBuild(70, 'app/tool')
+    chmodSync(site.at('shared/strata'), 0o777)
+    const open = site.refusesToBuild(76, 'app/tool').message
+    assert.match(open, /shared\/strata can be written to by others/)
+    chmodSync(site.at('shared/strata'), 0o755)
+    renameSync(site.at('shared'), site.at('unmounted'))
+    const missing = site.refusesToBuild(76, 'app/tool').message
+    assert.match(missing, /policy.yaml is a symbolic link to ..\/..\/shared\S+, which does not exist/)
+    rmSync(site.at('config/strata'), { recursive: true })
+    symlinkSync(site.at('shared/strata'), site.at('config/strata'))
+    assert.match(
+      site.refusesToBuild(76, 'app/tool').message,
+      /config\/strata is a symbolic link to \S+shared/
+    )
+    rmSync(site.at('config/strata'))
+    site.builds('app/tool')
+    mkdirSync(site.at('config/strata'))
+    symlinkSync('../shared/remotes', site.at('config/strata/remotes'))
+    const list = site.refuses(51, 'remote', 'list').message
+    assert.match(list, /remotes is a symbolic link to ..\/shared\/remotes, which does not exist/)
+  }
+)
 
 longest('every mistake of a policy is told with line and column, and so is a bad line of signers', () => {
   const site = new SiteOfTest()
@@ -428,7 +432,7 @@ longest('import asks before the name stands for the record, and others can sign 
   )
 })
 
-long('layers that are in no module are refused where the rule for all others asks for signatures', () => {
+withSsh('layers that are in no module are refused where the rule for all others asks for signatures', () => {
   const site = new SiteOfTest()
   site.sign('app/tool', 'alice')
   site.does('build', '--sandbox', site.at('sandbox'), 'app/tool')
@@ -459,55 +463,54 @@ long('layers that are in no module are refused where the rule for all others ask
     assert.is(site.refuses(70, ...words).code, 'SIGNATURE_MISSING')
 })
 
-atCheckSize(needing(policies, 'ssh-keygen', 'mksquashfs', 'unsquashfs'))(
-  'a forged image with signed records in it is no checked image, whatever lock comes with it',
-  () => {
-    const site = new SiteOfTest()
-    const signature = site.sign('app/tool', 'alice')
-    site.builds('app/tool')
-    const [real, forged] = [site.at('out.sqfs'), site.at('forged.sqfs')]
-    bash(
-      'cd "$1"; unsquashfs -q -d forged out.sqfs >/dev/null; echo evil > forged/app/tool-1/tool',
-      site.folder
+needing(
+  policies,
+  'ssh-keygen',
+  'mksquashfs',
+  'unsquashfs'
+)('a forged image with signed records in it is no checked image, whatever lock comes with it', () => {
+  const site = new SiteOfTest()
+  const signature = site.sign('app/tool', 'alice')
+  site.builds('app/tool')
+  const [real, forged] = [site.at('out.sqfs'), site.at('forged.sqfs')]
+  bash(
+    'cd "$1"; unsquashfs -q -d forged out.sqfs >/dev/null; echo evil > forged/app/tool-1/tool',
+    site.folder
+  )
+  bash('cd "$1"; mksquashfs forged forged.sqfs -noappend -quiet -comp zstd -all-root >/dev/null', site.folder)
+  // A store that has the signature, as a user's own may, and no layer.
+  const own = site.at('own')
+  composed(own, ['init'], { env: site.env })
+  const folder = signature.slice(site.store.length + 1, signature.lastIndexOf('/'))
+  mkdirSync(join(own, folder), { recursive: true })
+  cpSync(signature, join(own, folder, signature.slice(signature.lastIndexOf('/') + 1)))
+  const lock = site.at('some.lock')
+  site.does('lock', 'app/tool', '-o', lock)
+  const named = (image: string) => {
+    const digest = createHash('sha256').update(readFileSync(image)).digest('hex')
+    const file = `${image}.lock`
+    writeFileSync(
+      file,
+      JSON.stringify({ ...JSON.parse(readFileSync(lock, 'utf8')), sha256: digest }, null, 2)
     )
-    bash(
-      'cd "$1"; mksquashfs forged forged.sqfs -noappend -quiet -comp zstd -all-root >/dev/null',
-      site.folder
-    )
-    // A store that has the signature, as a user's own may, and no layer.
-    const own = site.at('own')
-    composed(own, ['init'], { env: site.env })
-    const folder = signature.slice(site.store.length + 1, signature.lastIndexOf('/'))
-    mkdirSync(join(own, folder), { recursive: true })
-    cpSync(signature, join(own, folder, signature.slice(signature.lastIndexOf('/') + 1)))
-    const lock = site.at('some.lock')
-    site.does('lock', 'app/tool', '-o', lock)
-    const named = (image: string) => {
-      const digest = createHash('sha256').update(readFileSync(image)).digest('hex')
-      const file = `${image}.lock`
-      writeFileSync(
-        file,
-        JSON.stringify({ ...JSON.parse(readFileSync(lock, 'utf8')), sha256: digest }, null, 2)
-      )
-      return file
-    }
-    const verify = (...words: string[]) => ['verify', ...words]
-    composed(own, verify(forged, '--lock', named(forged)), { env: site.env }) // nothing is asked yet
-    site.asks('version: 1\nsigners: signers\nrules: [{modules: "*", signed-by: alice@site}]\n')
-    for (const words of [
-      verify(real),
-      verify(forged, '--lock', named(forged)),
-      verify(real, '--lock', named(real))
-    ]) {
-      const { code, message } = composeFails(own, words, 70, { env: site.env })
-      assert.equal([code, /nothing proves that/.test(message)], ['SIGNATURE_MISSING', true], words.join(' '))
-    }
-    site.does(...verify(real))
-    site.does(...verify(real, '--lock', named(real)))
-    site.does('sign', named(real), '--key', site.at('alice'))
-    composed(own, verify(real, '--lock', `${real}.lock`), { env: site.env })
+    return file
   }
-)
+  const verify = (...words: string[]) => ['verify', ...words]
+  composed(own, verify(forged, '--lock', named(forged)), { env: site.env }) // nothing is asked yet
+  site.asks('version: 1\nsigners: signers\nrules: [{modules: "*", signed-by: alice@site}]\n')
+  for (const words of [
+    verify(real),
+    verify(forged, '--lock', named(forged)),
+    verify(real, '--lock', named(real))
+  ]) {
+    const { code, message } = composeFails(own, words, 70, { env: site.env })
+    assert.equal([code, /nothing proves that/.test(message)], ['SIGNATURE_MISSING', true], words.join(' '))
+  }
+  site.does(...verify(real))
+  site.does(...verify(real, '--lock', named(real)))
+  site.does('sign', named(real), '--key', site.at('alice'))
+  composed(own, verify(real, '--lock', `${real}.lock`), { env: site.env })
+})
 
 longest('when names the commands that ask', () => {
   const site = new SiteOfTest()
@@ -544,7 +547,7 @@ longest('the policy of a store is about its modules alone, and every policy has 
   assert.is(site.refusesToBuild(76, 'lib/own').code, 'POLICY_INVALID')
 })
 
-longAsRoot('the policy of the host holds for every user, and is believed only if it is root’s', () => {
+asRoot('the policy of the host holds for every user, and is believed only if it is root’s', () => {
   const site = new SiteOfTest()
   const etc = site.at('etc')
   const [alice, home] = [61500, site.at('home')]

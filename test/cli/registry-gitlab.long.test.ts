@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import * as assert from 'uvu/assert'
-import { atAllSize, atCheckSize, needing } from '../helpers/needs.ts'
+import { atAllSize, needing } from '../helpers/needs.ts'
 import { sha256 } from '../helpers/oci-layout.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { startRegistry, stopRegistries } from '../helpers/registry.ts'
@@ -86,7 +86,7 @@ atAllSize(tests)(
   }
 )
 
-atCheckSize(behind)(
+behind(
   'a SIF file goes there as the one layer that Apptainer takes, and a build fetches it from there',
   async () => {
     const { host: real } = await startRegistry()

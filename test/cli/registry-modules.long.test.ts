@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import * as assert from 'uvu/assert'
-import { atAllSize, atCheckSize, needing } from '../helpers/needs.ts'
+import { atAllSize, needing } from '../helpers/needs.ts'
 import { noise } from '../helpers/noise.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { startRegistry, stopRegistries } from '../helpers/registry.ts'
@@ -93,21 +93,18 @@ registry('the manifest holds only what OCI allows, and skopeo copies it with its
   assert.equal(tags.sort(), ['1', record].sort())
 })
 
-atCheckSize(registry)(
-  'skopeo carries a module over in an archive, and it is the same on the other side',
-  async () => {
-    const [here, there] = [await startRegistry(), await startRegistry()]
-    const [store, other, archive] = [newStore(), newStore(), join(scratch(), 'tool.tar')]
-    composed(store, ['import', 'app/tool-1', newFiles(join(scratch(), 'tree'), [1])])
-    const [{ reference, digest }] = composed(store, ['push', 'app/tool', `${here.host}/site`]).modules
-    const to = `${there.host}/partner/app/tool:1`
-    const copy = (...words: string[]) =>
-      execFileSync('skopeo', ['copy', '--src-tls-verify=false', '--dest-tls-verify=false', ...words])
-    copy(`docker://${reference}`, `oci-archive:${archive}`)
-    copy(`oci-archive:${archive}`, `docker://${to}`)
-    assert.is(composed(other, ['pull', to]).modules[0].digest, digest)
-  }
-)
+registry('skopeo carries a module over in an archive, and it is the same on the other side', async () => {
+  const [here, there] = [await startRegistry(), await startRegistry()]
+  const [store, other, archive] = [newStore(), newStore(), join(scratch(), 'tool.tar')]
+  composed(store, ['import', 'app/tool-1', newFiles(join(scratch(), 'tree'), [1])])
+  const [{ reference, digest }] = composed(store, ['push', 'app/tool', `${here.host}/site`]).modules
+  const to = `${there.host}/partner/app/tool:1`
+  const copy = (...words: string[]) =>
+    execFileSync('skopeo', ['copy', '--src-tls-verify=false', '--dest-tls-verify=false', ...words])
+  copy(`docker://${reference}`, `oci-archive:${archive}`)
+  copy(`oci-archive:${archive}`, `docker://${to}`)
+  assert.is(composed(other, ['pull', to]).modules[0].digest, digest)
+})
 
 atAllSize(registry)('a new version sends and fetches only what is new', async () => {
   const server = await startRegistry()

@@ -4,7 +4,7 @@ import { chmodSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { smallBase } from '../compose/runtime-files/small-base.ts'
-import { atCheckSize, needing } from '../helpers/needs.ts'
+import { needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { startRegistry, stopRegistries } from '../helpers/registry.ts'
 import { homeIn, podmanAs, podmanOptions } from '../helpers/runtimes.ts'
@@ -33,37 +33,43 @@ function newSite(): { folder: string; home: string; store: string; options: obje
   return { folder, home: homeIn(folder), store, options }
 }
 
-atCheckSize(needing(tests, 'root', 'podman', 'docker-registry', 'openssl'))(
-  "a user's podman pulls the image of a lock, from a registry and from an archive, and runs it",
-  async () => {
-    const { host } = await startRegistry()
-    const { folder, home, store, options } = newSite()
-    composed(store, ['push', 'stack.lock', `${host}/stacks/app:1`], options)
-    composed(store, ['push', 'stack.lock', 'oci-archive:app.tar:app:1'], options)
-    const pull = (...words: string[]) => podmanAs(home, folder, ['pull', '--quiet', ...words]).trim()
-    const pulled = pull('--tls-verify=false', `docker://${host}/stacks/app:1`)
-    assert.is(pull('oci-archive:app.tar:app:1'), pulled)
-    const run = ['run', '--rm', '--network=host', ...podmanOptions()]
-    assert.is(podmanAs(home, folder, [...run, pulled, 'a', 'b c']), 'run with 2: a b c\n')
-    const file = podmanAs(home, folder, [...run, '--entrypoint', 'cat', pulled, '/opt/app/file'])
-    assert.is(file, 'of the app\n')
-  }
-)
+needing(
+  tests,
+  'root',
+  'podman',
+  'docker-registry',
+  'openssl'
+)("a user's podman pulls the image of a lock, from a registry and from an archive, and runs it", async () => {
+  const { host } = await startRegistry()
+  const { folder, home, store, options } = newSite()
+  composed(store, ['push', 'stack.lock', `${host}/stacks/app:1`], options)
+  composed(store, ['push', 'stack.lock', 'oci-archive:app.tar:app:1'], options)
+  const pull = (...words: string[]) => podmanAs(home, folder, ['pull', '--quiet', ...words]).trim()
+  const pulled = pull('--tls-verify=false', `docker://${host}/stacks/app:1`)
+  assert.is(pull('oci-archive:app.tar:app:1'), pulled)
+  const run = ['run', '--rm', '--network=host', ...podmanOptions()]
+  assert.is(podmanAs(home, folder, [...run, pulled, 'a', 'b c']), 'run with 2: a b c\n')
+  const file = podmanAs(home, folder, [...run, '--entrypoint', 'cat', pulled, '/opt/app/file'])
+  assert.is(file, 'of the app\n')
+})
 
-atCheckSize(needing(tests, 'docker-registry', 'openssl', 'ch-image', 'python3-lark'))(
-  'ch-image pulls the image of a lock, and passes over the rest',
-  async () => {
-    const { host, authority } = await startRegistry({ tls: true })
-    const { folder, store, options } = newSite()
-    composed(store, ['push', 'stack.lock', `${host}/stacks/app:1`, '--tls-ca', authority], options)
-    // Its packages are those of the system's Python.
-    const PATH = `/usr/bin:${process.env.PATH}`
-    const cache = { CH_IMAGE_CACHE: 'disabled' } // it would need git with a name of the user
-    const env = { ...process.env, ...cache, PATH, USER: 'user', HOME: folder, REQUESTS_CA_BUNDLE: authority }
-    const words = ['-s', join(folder, 'ch'), 'pull', `${host}/stacks/app:1`]
-    execFileSync('ch-image', words, { env, stdio: 'pipe' })
-    assert.is(bash('cat "$1"/ch/img/*/opt/app/file', folder).toString(), 'of the app\n')
-  }
-)
+needing(
+  tests,
+  'docker-registry',
+  'openssl',
+  'ch-image',
+  'python3-lark'
+)('ch-image pulls the image of a lock, and passes over the rest', async () => {
+  const { host, authority } = await startRegistry({ tls: true })
+  const { folder, store, options } = newSite()
+  composed(store, ['push', 'stack.lock', `${host}/stacks/app:1`, '--tls-ca', authority], options)
+  // Its packages are those of the system's Python.
+  const PATH = `/usr/bin:${process.env.PATH}`
+  const cache = { CH_IMAGE_CACHE: 'disabled' } // it would need git with a name of the user
+  const env = { ...process.env, ...cache, PATH, USER: 'user', HOME: folder, REQUESTS_CA_BUNDLE: authority }
+  const words = ['-s', join(folder, 'ch'), 'pull', `${host}/stacks/app:1`]
+  execFileSync('ch-image', words, { env, stdio: 'pipe' })
+  assert.is(bash('cat "$1"/ch/img/*/opt/app/file', folder).toString(), 'of the app\n')
+})
 
 tests.run()

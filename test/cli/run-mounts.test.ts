@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { smallBase } from '../compose/runtime-files/small-base.ts'
-import { needing } from '../helpers/needs.ts'
+import { atCheckSize, needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { composeAs, homeIn, podmanOptions } from '../helpers/runtimes.ts'
 import { scratch } from '../helpers/scratch.ts'
@@ -60,47 +60,44 @@ const CASES: [runtime: string, tree: 'image' | 'sandbox'][] = [
 for (const [runtime, tree] of someOf(CASES, 1)) {
   const run = suite(`compose run where the work is: ${runtime}, ${tree}`)
 
-  needing(
-    run,
-    'root',
-    'squashfuse',
-    'fuse',
-    runtime
-  )('mounts home, the working folder and binds that the tree has no place for', () => {
-    const here = world()
-    const work = join(outside, 'users/u')
-    bash(
-      'rm -rf "$1"; mkdir -p "$2/project"; chmod 755 "$1" "$1/users"; chown -R 1000:1000 "$2"',
-      outside,
-      work
-    )
-    try {
-      const before = tree === 'sandbox' ? bash('cd "$1"; find . | sort', here.sandbox).toString() : ''
-      writeFileSync(join(here.folder, 'setting'), 'of the host')
-      const temporary = join(here.home, 'temporary')
-      bash('mkdir -p "$1"; chmod 1777 "$1"', temporary)
-      const script =
-        'pwd; echo "$HOME"; echo made > made; cat /some/where/setting; touch /written 2>/dev/null || echo only read; test -f /etc/passwd && test -x /bin/sh && echo whole'
-      const found = composeAs(
-        here.home,
-        [
-          ...['run', ...flags(runtime), '--bind', `${here.folder}/setting:/some/where/setting`],
-          ...[here[tree], '--', 'sh', '-c', script]
-        ],
-        { HOME: work, TMPDIR: temporary },
-        join(work, 'project')
+  atCheckSize(needing(run, 'root', 'squashfuse', 'fuse', runtime))(
+    'mounts home, the working folder and binds that the tree has no place for',
+    () => {
+      const here = world()
+      const work = join(outside, 'users/u')
+      bash(
+        'rm -rf "$1"; mkdir -p "$2/project"; chmod 755 "$1" "$1/users"; chown -R 1000:1000 "$2"',
+        outside,
+        work
       )
-      assert.is(found.out, `${work}/project\n${work}\nof the hostonly read\nwhole\n`, found.err)
-      assert.is(readFileSync(join(work, 'project/made'), 'utf8'), 'made\n')
-      if (tree === 'sandbox') assert.is(bash('cd "$1"; find . | sort', here.sandbox).toString(), before)
-      assert.equal(
-        readdirSync(temporary).filter(name => name.startsWith('strata-run-')),
-        []
-      )
-    } finally {
-      bash('rm -rf "$1"', outside)
+      try {
+        const before = tree === 'sandbox' ? bash('cd "$1"; find . | sort', here.sandbox).toString() : ''
+        writeFileSync(join(here.folder, 'setting'), 'of the host')
+        const temporary = join(here.home, 'temporary')
+        bash('mkdir -p "$1"; chmod 1777 "$1"', temporary)
+        const script =
+          'pwd; echo "$HOME"; echo made > made; cat /some/where/setting; touch /written 2>/dev/null || echo only read; test -f /etc/passwd && test -x /bin/sh && echo whole'
+        const found = composeAs(
+          here.home,
+          [
+            ...['run', ...flags(runtime), '--bind', `${here.folder}/setting:/some/where/setting`],
+            ...[here[tree], '--', 'sh', '-c', script]
+          ],
+          { HOME: work, TMPDIR: temporary },
+          join(work, 'project')
+        )
+        assert.is(found.out, `${work}/project\n${work}\nof the hostonly read\nwhole\n`, found.err)
+        assert.is(readFileSync(join(work, 'project/made'), 'utf8'), 'made\n')
+        if (tree === 'sandbox') assert.is(bash('cd "$1"; find . | sort', here.sandbox).toString(), before)
+        assert.equal(
+          readdirSync(temporary).filter(name => name.startsWith('strata-run-')),
+          []
+        )
+      } finally {
+        bash('rm -rf "$1"', outside)
+      }
     }
-  })
+  )
 
   run.run()
 }

@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert'
 import { smallBase } from '../compose/runtime-files/small-base.ts'
 import { makeSif, PARTITION, PRIMARY_SYSTEM, SQUASHFS } from '../compose/sources/sif-make.ts'
 import { COMPOSE } from '../helpers/compose.ts'
-import { needing } from '../helpers/needs.ts'
+import { atCheckSize, needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { asUser, composeAs, homeIn, podmanOptions, userEnvironment } from '../helpers/runtimes.ts'
 import { scratch } from '../helpers/scratch.ts'
@@ -104,7 +104,7 @@ const needsOf = (runtime: string): string[] => (runtime === 'strata' ? ['fuse', 
 for (const runtime of RUNTIMES) {
   const run = suite(`compose run: ${runtime}`)
 
-  needing(run, ...needsOf(runtime))(
+  atCheckSize(needing(run, ...needsOf(runtime)))(
     'gives a program its arguments, the environment of the modules, and its exit status',
     () => {
       const { home, image } = world()
@@ -130,7 +130,7 @@ for (const runtime of RUNTIMES) {
     }
   )
 
-  needing(run, ...needsOf(runtime))(
+  atCheckSize(needing(run, ...needsOf(runtime)))(
     'ends as shells do where a program is not found, or not executable',
     () => {
       const { home, image, sandbox } = world()
@@ -239,18 +239,21 @@ for (const runtime of RUNTIMES) {
     )
   })
 
-  needing(run, ...needsOf(runtime))('hands SIGTERM on, and ends as the program does', async () => {
-    const { home, sandbox } = world()
-    const trapped = await signalled(
-      home,
-      [...flags(runtime), sandbox, '--'],
-      'trap "echo caught; exit 5" TERM'
-    )
-    assert.equal(trapped, { code: 5, signal: null, out: 'up\ncaught\n' })
-    if (runtime === 'podman') return // the shell is process 1 there, and ignores what it does not catch
-    const killed = await signalled(home, [...flags(runtime), sandbox, '--'], ':')
-    assert.equal(killed, { code: null, signal: 'SIGTERM', out: 'up\n' })
-  })
+  atCheckSize(needing(run, ...needsOf(runtime)))(
+    'hands SIGTERM on, and ends as the program does',
+    async () => {
+      const { home, sandbox } = world()
+      const trapped = await signalled(
+        home,
+        [...flags(runtime), sandbox, '--'],
+        'trap "echo caught; exit 5" TERM'
+      )
+      assert.equal(trapped, { code: 5, signal: null, out: 'up\ncaught\n' })
+      if (runtime === 'podman') return // the shell is process 1 there, and ignores what it does not catch
+      const killed = await signalled(home, [...flags(runtime), sandbox, '--'], ':')
+      assert.equal(killed, { code: null, signal: 'SIGTERM', out: 'up\n' })
+    }
+  )
 
   run.run()
 }
@@ -277,8 +280,9 @@ function signalled(
 }
 
 const targets = suite('compose run: targets')
+const long = atCheckSize(targets)
 
-needing(targets, 'bwrap')('builds the stack once, and keeps its image in the cache', () => {
+atCheckSize(needing(targets, 'bwrap'))('builds the stack once, and keeps its image in the cache', () => {
   const { folder, home, store } = world()
   const env = { COMPOSE_STORE: store, XDG_CACHE_HOME: join(home, 'cache') }
   const stackFile = join(folder, 'stack.yaml')
@@ -306,22 +310,20 @@ needing(
   assert.not.match(execFileSync('mount').toString(), new RegExp(temporary))
 })
 
-needing(
-  targets,
-  'fuse',
-  'bwrap',
-  'squashfuse'
-)('needs no runtime folder of the user: another will do, else the image is unpacked', () => {
-  const { home, image } = world()
-  const run = (env: NodeJS.ProcessEnv) => {
-    const found = composeAs(home, ['run', '--runtime', 'bwrap', image, 'app'], env)
-    assert.is(found.out, 'app of /opt/app with 0: \n', found.err)
-    return /mounted|unpacked/.exec(found.err)?.[0]
+atCheckSize(needing(targets, 'fuse', 'bwrap', 'squashfuse'))(
+  'needs no runtime folder of the user: another will do, else the image is unpacked',
+  () => {
+    const { home, image } = world()
+    const run = (env: NodeJS.ProcessEnv) => {
+      const found = composeAs(home, ['run', '--runtime', 'bwrap', image, 'app'], env)
+      assert.is(found.out, 'app of /opt/app with 0: \n', found.err)
+      return /mounted|unpacked/.exec(found.err)?.[0]
+    }
+    for (const folder of ['/nonexistent', '', 'relative', '/proc'])
+      assert.is(run({ XDG_RUNTIME_DIR: folder }), 'mounted', folder)
+    assert.is(run({ XDG_RUNTIME_DIR: '/nonexistent', TMPDIR: '/nonexistent' }), 'unpacked')
   }
-  for (const folder of ['/nonexistent', '', 'relative', '/proc'])
-    assert.is(run({ XDG_RUNTIME_DIR: folder }), 'mounted', folder)
-  assert.is(run({ XDG_RUNTIME_DIR: '/nonexistent', TMPDIR: '/nonexistent' }), 'unpacked')
-})
+)
 
 /** A PATH with bwrap only, so that an image has to be unpacked. */
 function withoutFuse(home: string): NodeJS.ProcessEnv {
@@ -338,24 +340,22 @@ needing(targets, 'bwrap')('unpacks an image where FUSE cannot be used', () => {
   assert.match(found.err, /unpacked to /)
 })
 
-needing(
-  targets,
-  'bwrap',
-  'unsquashfs',
-  'mksquashfs'
-)('an unpacked image is not taken for another that has its lock', () => {
-  const { folder, home, image } = world()
-  const forged = join(folder, 'forged.sqfs')
-  bash(
-    `cd "$1"; unsquashfs -q -n -no-xattrs -d forged "$2"; printf '#!/bin/sh\necho forged\n' > forged/opt/app/bin/app
+atCheckSize(needing(targets, 'bwrap', 'unsquashfs', 'mksquashfs'))(
+  'an unpacked image is not taken for another that has its lock',
+  () => {
+    const { folder, home, image } = world()
+    const forged = join(folder, 'forged.sqfs')
+    bash(
+      `cd "$1"; unsquashfs -q -n -no-xattrs -d forged "$2"; printf '#!/bin/sh\necho forged\n' > forged/opt/app/bin/app
     mksquashfs forged "$3" -quiet -no-progress -comp zstd; chmod 644 "$3"`,
-    folder,
-    image,
-    forged
-  )
-  const run = (path: string) => composeAs(home, ['run', path, 'app'], withoutFuse(home)).out
-  assert.equal([forged, image, forged].map(run), ['forged\n', 'app of /opt/app with 0: \n', 'forged\n'])
-})
+      folder,
+      image,
+      forged
+    )
+    const run = (path: string) => composeAs(home, ['run', path, 'app'], withoutFuse(home)).out
+    assert.equal([forged, image, forged].map(run), ['forged\n', 'app of /opt/app with 0: \n', 'forged\n'])
+  }
+)
 
 needing(targets, 'bwrap')('runs the image of a lock, for the audience of the lock', () => {
   const { folder, home, store } = world()
@@ -410,7 +410,7 @@ needing(targets, 'userns')(
   }
 )
 
-targets('refuses wrong binds, variables and programs before anything is started', () => {
+long('refuses wrong binds, variables and programs before anything is started', () => {
   const { home, image } = world()
   const status = (...args: string[]) => composeAs(home, ['run', ...args]).status
   assert.is(status('--bind', '/no/such/folder', image, 'true'), 2)

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
-import { atCheckSize, needing } from '../helpers/needs.ts'
+import { needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { suite } from '../helpers/suite.ts'
@@ -8,7 +8,6 @@ import { compose, composed, composeFails } from '../helpers/warm-compose.ts'
 
 /** An output in which no records lie says for whom it is, and a module that is made from it is for nobody else. */
 const terms = suite('outputs of limited modules, imported again')
-const long = atCheckSize(terms)
 
 const SITE = ['--for', 'me', '--internal']
 
@@ -58,24 +57,26 @@ terms('are as limited: bare images, tarballs, OCI layouts', () => {
   assert.not.match(JSON.stringify(listed), 'strata.terms')
 })
 
-atCheckSize(needing(terms, 'root', 'unsquashfs', 'setfattr'))(
-  'are as limited when they were unpacked with attributes',
-  () => {
-    const { folder, store, elsewhere } = newStore()
-    const at = (name: string) => join(folder, name)
-    composed(store, ['build', at('bare.sqfs'), 'app/limited', '--bare', '--for', 'me'])
-    composed(store, ['build', at('bare.tar'), 'app/limited', '--format', 'tar', '--bare', ...SITE])
-    bash(
-      `cd "$1"; unsquashfs -q -n -d image bare.sqfs > /dev/null; mkdir tar; tar --xattrs -xpf bare.tar -C tar
+needing(
+  terms,
+  'root',
+  'unsquashfs',
+  'setfattr'
+)('are as limited when they were unpacked with attributes', () => {
+  const { folder, store, elsewhere } = newStore()
+  const at = (name: string) => join(folder, name)
+  composed(store, ['build', at('bare.sqfs'), 'app/limited', '--bare', '--for', 'me'])
+  composed(store, ['build', at('bare.tar'), 'app/limited', '--format', 'tar', '--bare', ...SITE])
+  bash(
+    `cd "$1"; unsquashfs -q -n -d image bare.sqfs > /dev/null; mkdir tar; tar --xattrs -xpf bare.tar -C tar
     tar --xattrs -C tar -cf again.tar .`,
-      folder
-    )
-    for (const name of ['image', 'tar', 'again.tar'])
-      isLimited(elsewhere, at(name), `unpacked-${name.replace(/\W/g, '-')}`)
-  }
-)
+    folder
+  )
+  for (const name of ['image', 'tar', 'again.tar'])
+    isLimited(elsewhere, at(name), `unpacked-${name.replace(/\W/g, '-')}`)
+})
 
-long('an output of open modules names no terms, and forged terms are refused', () => {
+terms('an output of open modules names no terms, and forged terms are refused', () => {
   const { folder, store, elsewhere } = newStore()
   const tar = join(folder, 'open.tar')
   composed(store, ['build', tar, 'app/open', '--format', 'tar', '--bare'])

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { chmodSync, mkdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
-import { atCheckSize, needing } from '../helpers/needs.ts'
+import { needing } from '../helpers/needs.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { bySize } from '../helpers/size.ts'
 import { suite } from '../helpers/suite.ts'
@@ -11,9 +11,7 @@ import { composed, composeFails } from '../helpers/warm-compose.ts'
 
 const verify = suite('compose verify')
 const withTools = needing(verify, 'root', 'unsquashfs', 'mksquashfs')
-const longWithTools = atCheckSize(withTools)
 const withSsh = needing(verify, 'ssh-keygen')
-const long = atCheckSize(withSsh)
 
 function built() {
   const folder = scratch()
@@ -77,7 +75,7 @@ function edit(root: string, path: string, from: string, to: string): void {
   if (path === 'bin/tool') utimesSync(join(root, path), 1e9, 1e9)
 }
 
-longWithTools('an image that was unpacked, edited and packed again is found without a store', () => {
+withTools('an image that was unpacked, edited and packed again is found without a store', () => {
   const { at, store, nowhere } = built()
   for (const [what, change, path] of EDITS) {
     const root = at('root')
@@ -102,7 +100,7 @@ longWithTools('an image that was unpacked, edited and packed again is found with
   }
 })
 
-long('a signed lock with the digest of an image finds every change of the image', () => {
+withSsh('a signed lock with the digest of an image finds every change of the image', () => {
   const { at, store, nowhere } = built()
   execFileSync('ssh-keygen', ['-q', '-N', '', '-t', 'ed25519', '-f', at('key')])
   composed(store, [

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { COMPOSE, environment } from '../helpers/compose.ts'
-import { atCheckSize, needing } from '../helpers/needs.ts'
+import { needing } from '../helpers/needs.ts'
 import { scratch } from '../helpers/scratch.ts'
 import { bySize, someOf } from '../helpers/size.ts'
 import { suite } from '../helpers/suite.ts'
@@ -56,25 +56,26 @@ const SEEN_AS: Record<string, string> = {
   copy_file_range: 'copy'
 }
 
-atCheckSize(needing(kill, 'root', 'gcc', 'strace', 'setfacl', 'setfattr'))(
-  'the changes that are counted are those that strace sees',
-  async () => {
-    const names = bySize(
-      ['import', 'build --sandbox'],
-      ['import', 'build', 'build --sandbox', 'fsck --repair']
+needing(
+  kill,
+  'root',
+  'gcc',
+  'strace',
+  'setfacl',
+  'setfattr'
+)('the changes that are counted are those that strace sees', async () => {
+  const names = bySize(['import', 'build --sandbox'], ['import', 'build', 'build --sandbox', 'fsck --repair'])
+  for (const subject of crashCases().filter(({ name }) => names.includes(name))) {
+    const { changes } = await watched(copyOf(subject.template), subject.args)
+    const { fsync: flushes, ...counted } = count(
+      changes.filter(({ call, result }) => call !== 'mkdir' || result === 0)
     )
-    for (const subject of crashCases().filter(({ name }) => names.includes(name))) {
-      const { changes } = await watched(copyOf(subject.template), subject.args)
-      const { fsync: flushes, ...counted } = count(
-        changes.filter(({ call, result }) => call !== 'mkdir' || result === 0)
-      )
-      const { fsync: traced, ...seen } = count(tracedChanges(copyOf(subject.template), subject.args))
-      assert.equal(counted, seen, subject.name)
-      // Two layers that are opened at once may both flush a folder that they both need.
-      assert.ok(Math.abs(flushes - traced) <= 2, `${subject.name}: ${flushes} flushes, ${traced} seen`)
-    }
+    const { fsync: traced, ...seen } = count(tracedChanges(copyOf(subject.template), subject.args))
+    assert.equal(counted, seen, subject.name)
+    // Two layers that are opened at once may both flush a folder that they both need.
+    assert.ok(Math.abs(flushes - traced) <= 2, `${subject.name}: ${flushes} flushes, ${traced} seen`)
   }
-)
+})
 
 interface Seen {
   call: string

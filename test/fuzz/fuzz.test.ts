@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import * as assert from 'uvu/assert'
-import { bySize, someOf } from '../helpers/size.ts'
+import { bySize, SIZE, someOf } from '../helpers/size.ts'
 import { suite } from '../helpers/suite.ts'
 import { tryInput } from './loop.ts'
 import { targets } from './targets/index.ts'
@@ -24,7 +24,7 @@ for (const target of targets)
     }
   })
 
-for (const target of someOf(targets, 8))
+for (const target of someOf(targets, SIZE === 'quick' ? 2 : 8))
   fuzzing(`${target.name}: changed inputs are refused with a code or taken, and end`, async () => {
     const { executions, finds } = await watchTarget(target.name, { seed: 1, milliseconds: MILLISECONDS })
     assert.ok(executions > 0)

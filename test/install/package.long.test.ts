@@ -13,7 +13,7 @@ import {
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import * as assert from 'uvu/assert'
-import { atAllSize, atCheckSize } from '../helpers/needs.ts'
+import { atAllSize } from '../helpers/needs.ts'
 import { packageTarball } from '../helpers/package-tarball.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { asUser } from '../helpers/runtimes.ts'
@@ -22,7 +22,6 @@ import { suite } from '../helpers/suite.ts'
 
 /** The package of `npm pack`, installed by an ordinary user. Packing and installing take npm some seconds each. */
 const install = suite('installing the package')
-const test = atCheckSize(install)
 /** Tests that take too long for a check. */
 const testLongest = atAllSize(install)
 
@@ -123,7 +122,7 @@ testLongest('brings the licence text of every package whose code it contains', (
   assert.match(text, /\nnode-liblzma .*GNU LESSER GENERAL PUBLIC LICENSE/s)
 })
 
-test('works without network and without a compiler, and so does a copy of the folder', () => {
+install('works without network and without a compiler, and so does a copy of the folder', () => {
   const folder = userFolder()
   const path = pathWith(folder, ['node', 'npm', 'sh', 'env'])
   const prefix = installed(folder, path)

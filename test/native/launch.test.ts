@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { makeSif, PARTITION, PRIMARY_SYSTEM, SQUASHFS } from '../compose/sources/sif-make.ts'
 import { LAUNCHER, type LaunchWorld, launch, launchWorld, processesWith } from '../helpers/launcher.ts'
-import { needing } from '../helpers/needs.ts'
+import { atCheckSize, needing } from '../helpers/needs.ts'
 import { bash } from '../helpers/real-tree.ts'
 import { asUser, userEnvironment } from '../helpers/runtimes.ts'
 import { suite } from '../helpers/suite.ts'
@@ -23,13 +23,16 @@ const pause = (milliseconds: number) => new Promise(resolve => setTimeout(resolv
 
 const program = suite('launcher: program')
 
-needing(program, ...NEEDS)('gets its words, its input and the environment that was asked for', () => {
-  const { image } = world()
-  const script = 'cat; for word; do echo "<$word>"; done; echo "$A"; [ "$HOST" = 1 ] || echo unset'
-  const words = ['--setenv', 'A', 'x=y\nz', '--unsetenv', 'HOST', image, '--', 'sh', '-c', script, 'sh']
-  const found = launch(world(), [...words, '', ' ', '"', '$x', '*', '--'], { HOST: '1' }, 'in\n')
-  assert.is(found.stdout, 'in\n<>\n< >\n<">\n<$x>\n<*>\n<-->\nx=y\nz\nunset\n', found.stderr)
-})
+atCheckSize(needing(program, ...NEEDS))(
+  'gets its words, its input and the environment that was asked for',
+  () => {
+    const { image } = world()
+    const script = 'cat; for word; do echo "<$word>"; done; echo "$A"; [ "$HOST" = 1 ] || echo unset'
+    const words = ['--setenv', 'A', 'x=y\nz', '--unsetenv', 'HOST', image, '--', 'sh', '-c', script, 'sh']
+    const found = launch(world(), [...words, '', ' ', '"', '$x', '*', '--'], { HOST: '1' }, 'in\n')
+    assert.is(found.stdout, 'in\n<>\n< >\n<">\n<$x>\n<*>\n<-->\nx=y\nz\nunset\n', found.stderr)
+  }
+)
 
 needing(program, ...NEEDS)('gives its status or its signal to the launcher', () => {
   const { image } = world()
@@ -199,40 +202,39 @@ needing(tree, ...NEEDS)(
   }
 )
 
-needing(
-  tree,
-  ...NEEDS,
-  'mksquashfs'
-)('whose links lead out of it does not lead a mount out', () => {
-  const { folder, home, image } = world()
-  const outside = join(folder, 'outside')
-  mkdirSync(outside)
-  writeFileSync(join(outside, 'file'), 'untouched')
-  writeFileSync(join(home, 'source'), 'bound')
-  bash(
-    `cd "$1"; unsquashfs -q -n -no-xattrs -d hostile "$2" > /dev/null; cd hostile
+atCheckSize(needing(tree, ...NEEDS, 'mksquashfs'))(
+  'whose links lead out of it does not lead a mount out',
+  () => {
+    const { folder, home, image } = world()
+    const outside = join(folder, 'outside')
+    mkdirSync(outside)
+    writeFileSync(join(outside, 'file'), 'untouched')
+    writeFileSync(join(home, 'source'), 'bound')
+    bash(
+      `cd "$1"; unsquashfs -q -n -no-xattrs -d hostile "$2" > /dev/null; cd hostile
     ln -s "$3" out; ln -s ../../../../../../..$3 up; ln -s loop loop; rm -rf mnt/1; ln -s /out mnt/1
     mkdir -p "./$3"; echo inside > "./$3/file"; mksquashfs . ../hostile.sqfs -quiet -no-progress -noappend -comp zstd > /dev/null
     chmod 644 ../hostile.sqfs; chmod -R a+rwX "$3"`,
-    folder,
-    image,
-    outside
-  )
-  const hostile = join(folder, 'hostile.sqfs')
-  for (const target of ['/out/file', '/up/file', '/mnt/1/file', '/out/../out/file']) {
-    // /tmp of the host would hide the folder of the image that has the same name.
-    const words = ['--bind', join(home, 'source'), target, hostile, 'cat', target]
-    const found = launch(world(), words)
-    assert.not.match(found.stdout, /untouched/)
-    assert.is(readFileSync(join(outside, 'file'), 'utf8'), 'untouched')
+      folder,
+      image,
+      outside
+    )
+    const hostile = join(folder, 'hostile.sqfs')
+    for (const target of ['/out/file', '/up/file', '/mnt/1/file', '/out/../out/file']) {
+      // /tmp of the host would hide the folder of the image that has the same name.
+      const words = ['--bind', join(home, 'source'), target, hostile, 'cat', target]
+      const found = launch(world(), words)
+      assert.not.match(found.stdout, /untouched/)
+      assert.is(readFileSync(join(outside, 'file'), 'utf8'), 'untouched')
+    }
+    const circle = launch(world(), ['--bind', home, '/loop/x', hostile, 'true'])
+    assert.is(circle.status, 125)
+    assert.match(circle.stderr, /cannot be mounted at \/loop\/x/)
+    const made = launch(world(), ['--bind', home, '/up/new/folder', hostile, 'true'])
+    assert.is(made.status, 125, 'no folder is made on the host')
+    assert.not.ok(existsSync(join(outside, 'new')))
   }
-  const circle = launch(world(), ['--bind', home, '/loop/x', hostile, 'true'])
-  assert.is(circle.status, 125)
-  assert.match(circle.stderr, /cannot be mounted at \/loop\/x/)
-  const made = launch(world(), ['--bind', home, '/up/new/folder', hostile, 'true'])
-  assert.is(made.status, 125, 'no folder is made on the host')
-  assert.not.ok(existsSync(join(outside, 'new')))
-})
+)
 
 needing(tree, ...NEEDS)('that is garbage is an error that names squashfuse, and leaves nothing', () => {
   const { folder, image } = world()

@@ -11,6 +11,7 @@ import { suite } from '../helpers/suite.ts'
 import { startedProcesses } from './processes.ts'
 
 const runner = suite('the runner of tests')
+const long = atCheckSize(runner)
 
 const RUN = fileURLToPath(new URL('../run.js', import.meta.url))
 const [SIZE_MODULE, SUITE_MODULE] = ['size', 'suite'].map(
@@ -79,7 +80,7 @@ runner('says after each file how many of all are done, and ends with one line of
   assert.is(lines.at(-1), '2 passed, 0 failed')
 })
 
-runner('leaves long files to larger sizes and to those who name them, and counts what it leaves', () => {
+long('leaves long files to larger sizes and to those who name them, and counts what it leaves', () => {
   const cases = `const { someOf } = await import(${JSON.stringify(SIZE_MODULE)})
     for (const n of someOf([1, 2, 3, 4, 5], 2)) tests('case ' + n, () => {})`
   const tests = testsOf({ quick: cases, 'slow.long': PASSING, 'slower.longest': PASSING })
@@ -97,7 +98,7 @@ runner('leaves long files to larger sizes and to those who name them, and counts
   assert.is(runAgain(tests, ['slower']).lines.at(-1), '1 passed, 0 failed')
 })
 
-runner('begins with what failed last time, then with the slowest', () => {
+long('begins with what failed last time, then with the slowest', () => {
   const tests = testsOf({ a: PASSING, b: taking(1), c: EVERY_SECOND })
   const alone = ['--lanes', '1']
   runAgain(tests, alone)
@@ -163,7 +164,7 @@ runner('leaves the processes of another file alone, whose folder has a longer nu
   }
 })
 
-runner('fails, and names what did not run, when its minutes are over', () => {
+long('fails, and names what did not run, when its minutes are over', () => {
   const { status, out, lines } = run({ a: taking(60), b: PASSING }, ['--lanes', '1', '--within', '0.05'])
   assert.is(status, 1)
   assert.match(out, /it was ended after \d+ s, in example "takes a while"/)
@@ -180,7 +181,7 @@ runner('refuses a size that it does not know', () => {
   assert.match(stderr, 'STRATA_TEST_SIZE is full, wanted one of quick, check, all')
 })
 
-runner('repeats failures at the end, with the file and what was found', () => {
+long('repeats failures at the end, with the file and what was found', () => {
   const { status, out, lines } = run({
     bad: `${PASSING}\ntests('is broken', () => { throw new Error('five is not four') })`,
     good: PASSING
@@ -207,19 +208,16 @@ runner('counts skipped tests by their reason', () => {
   ])
 })
 
-runner(
-  'takes a file as failed that leaves something in the temporary folder, or ends before its tests',
-  () => {
-    const { status, out, lines } = run({
-      leaves: `${PASSING}\nmkdtempSync(process.env.TMPDIR + '/rest-')`,
-      ends: `${PASSING}\nprocess.exit(0)`
-    })
-    assert.is(status, 1)
-    assert.match(out, /left behind in the temporary folder: rest-/)
-    assert.match(out, /it ended before its tests did/)
-    assert.is(lines.at(-1), '1 passed, 2 failed')
-  }
-)
+long('takes a file as failed that leaves something in the temporary folder, or ends before its tests', () => {
+  const { status, out, lines } = run({
+    leaves: `${PASSING}\nmkdtempSync(process.env.TMPDIR + '/rest-')`,
+    ends: `${PASSING}\nprocess.exit(0)`
+  })
+  assert.is(status, 1)
+  assert.match(out, /left behind in the temporary folder: rest-/)
+  assert.match(out, /it ended before its tests did/)
+  assert.is(lines.at(-1), '1 passed, 2 failed')
+})
 
 runner('stops its tests and leaves nothing when it is interrupted', async () => {
   const { env, words, temporary } = testsOf({

@@ -17,7 +17,7 @@ import { linkImage } from '../../../compose/link/link-image.ts'
 import { mergeLayers } from '../../../compose/merge/merge-layers.ts'
 import { chmodAt, chownAt, constants, mkdirAt, mknodAt, setXattr } from '../../../native/index.ts'
 import { ACCESS_ATTRIBUTE, encodeAcl } from '../../../store/acl/acl.ts'
-import { atAllSize, atCheckSize, needing } from '../../helpers/needs.ts'
+import { atAllSize, needing } from '../../helpers/needs.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { bySize, someOf } from '../../helpers/size.ts'
 import { suite } from '../../helpers/suite.ts'
@@ -171,7 +171,7 @@ const SHARED: Audience[] = [
   groupAudience(gids.map(gid => ({ gid })))
 ]
 
-atCheckSize(needing(kernel, ...NEEDS))(
+needing(kernel, ...NEEDS)(
   'no member of a shared audience gains a right and nobody else opens the image, over 90,000 pairs of file and identity',
   async () => {
     const bench = await makeBench()

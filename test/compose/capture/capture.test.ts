@@ -53,7 +53,7 @@ captured('publishes what a command changed, and nothing else', () => {
   assert.equal(leftOver(), [])
 })
 
-captured('ends as the command ends, and publishes nothing if it fails', () => {
+long('ends as the command ends, and publishes nothing if it fails', () => {
   const end = (script: string) =>
     capture(world(), ['app/none-1', '--from', 'base/host', '--', 'sh', '-c', script]).status
   assert.is(end('touch /opt/x; exit 77'), 77)
@@ -70,7 +70,7 @@ captured('ends as the command ends, and publishes nothing if it fails', () => {
   assert.equal(leftOver(), [])
 })
 
-captured('shows the command a tree of its own: root, no other process, no network, no record', () => {
+long('shows the command a tree of its own: root, no other process, no network, no record', () => {
   writeFileSync(join(world().home, 'secret'), '')
   const script = [
     'id -u; id -un; hostname 2>/dev/null || cat /proc/sys/kernel/hostname; ls /; ls -A /.compose/sandbox',
@@ -87,7 +87,7 @@ captured('shows the command a tree of its own: root, no other process, no networ
   assert.not.match(out, /secret|record|metadata/)
 })
 
-captured('starts from an image, by the lock in it', () => {
+long('starts from an image, by the lock in it', () => {
   const { home } = world()
   const [image, bare] = ['host.sqfs', 'bare.sqfs'].map(name => join(home, name))
   for (const words of [[image], ['--bare', bare]])
@@ -108,7 +108,7 @@ captured('starts from an image, by the lock in it', () => {
   assert.match(refused.err, /has no \/.compose folder/)
 })
 
-captured('goes on in a sandbox that it has made, and replaces the module', () => {
+long('goes on in a sandbox that it has made, and replaces the module', () => {
   const sandbox = join(world().home, 'work')
   const first = capture(world(), [
     ...['app/step-1', '--from', 'base/host', '--sandbox', sandbox, '--'],
@@ -229,7 +229,7 @@ atCheckSize(needing(captured, 'rpm', 'rpmbuild'))(
   }
 )
 
-captured('hides the record from the command, which can neither unmount nor replace it', () => {
+long('hides the record from the command, which can neither unmount nor replace it', () => {
   const script = [
     'umount /.compose/sandbox 2>/dev/null && echo unmounted; umount /.compose 2>/dev/null && echo unmounted',
     'mv /.compose /moved 2>/dev/null && echo moved; rm -rf /.compose/sandbox 2>/dev/null; ls -A /.compose/sandbox',
@@ -267,7 +267,7 @@ const VICTIMS = {
 } as const
 
 for (const [name, [victim, number]] of Object.entries(VICTIMS))
-  captured(`is whole or absent after a kill -9 of ${name}, and leaves nothing running`, async () => {
+  long(`is whole or absent after a kill -9 of ${name}, and leaves nothing running`, async () => {
     const sandbox = join(world().home, `killed-${name}`)
     const running = startIn(world(), [
       ...['capture', 'app/killed-1', '--bind', '/usr', '--from', 'base/host', '--sandbox', sandbox, '--'],
@@ -304,7 +304,7 @@ captured('ends by the signal that ends it, and leaves nothing', async () => {
   assert.is.not(composeIn(world(), ['show', 'app/stopped-1']).status, 0)
 })
 
-needing(captured, 'script')(
+atCheckSize(needing(captured, 'script'))(
   'leaves nothing running, mounted or published after Ctrl-C on a terminal',
   async () => {
     const sandbox = join(world().home, 'interrupted')
@@ -361,7 +361,7 @@ for (const script of ['sleep 1000', 'trap "exit 7" INT; sleep 1000'])
     assert.not(existsSync(join(world().home, 'out.sqfs')))
   })
 
-captured('says what is missing where the kernel lets nobody supervise, as in another capture', () => {
+long('says what is missing where the kernel lets nobody supervise, as in another capture', () => {
   const folder = dirname(LAUNCHER)
   const script = `${LAUNCHER} check; touch /opt/x`
   const { status, out, err } = capture(world(), [

@@ -2,7 +2,6 @@ import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { FILES, whileExchanging } from '../../helpers/exchanging.ts'
-import { atCheckSize } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { bySize } from '../../helpers/size.ts'
 import { suite } from '../../helpers/suite.ts'
@@ -11,7 +10,6 @@ import { composeIn, world } from './capture-world.ts'
 /** Others who may write above an overlay, or to a folder in it, exchange names meanwhile (spec/capture.md#overlays). */
 
 const exchanged = suite('capture: an overlay in which others exchange names')
-const long = atCheckSize(exchanged)
 
 const ROUNDS = bySize(3, 20)
 
@@ -68,13 +66,13 @@ exchanged('takes nothing from where a link leads that stands in a folder of it',
   await attack('inside', at, opt, ['data', 'link'])
 })
 
-long('takes nothing from where a link leads that stands for the folder of its changes', async () => {
+exchanged('takes nothing from where a link leads that stands for the folder of its changes', async () => {
   const at = attacked('changes')
   symlinkSync(at.secret, join(at.folder, 'elsewhere'))
   await attack('changes', at, at.folder, ['upper', 'elsewhere'])
 })
 
-long('takes nothing from the folder of another name', async () => {
+exchanged('takes nothing from the folder of another name', async () => {
   const at = attacked('named')
   const top = join(at.folder, '..')
   mkdirSync(join(top, 'other'))

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import * as assert from 'uvu/assert'
 import { documentOf, type Ran } from '../../helpers/compose.ts'
-import { atCheckSize, suiteNeeding } from '../../helpers/needs.ts'
+import { suiteNeeding } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { userEnvironment } from '../../helpers/runtimes.ts'
 import { commandLine, composeIn, world } from './capture-world.ts'
@@ -15,7 +15,6 @@ const service = suiteNeeding(
   'capture: subordinate ids of a directory service',
   ...['root', 'userns', 'newuidmap', 'getsubids', 'gcc', 'unshare', 'setpriv']
 )
-const long = atCheckSize(service)
 
 const SOURCE = fileURLToPath(new URL('../../../../test/compose/capture/subid-service.c', import.meta.url))
 
@@ -75,7 +74,7 @@ service('are mapped, and the file does not count', () => {
   assert.match(bash('tar --numeric-owner -tvf "$1"/layer.tar', layer).toString(), / 5\/7 .*opt\/x\n/)
 })
 
-long('that are those of an account are refused, as lines of the file are', () => {
+service('that are those of an account are refused, as lines of the file are', () => {
   const { status, err } = composeWith({ first: 900, count: 65_536 }, captureOf('app/near-1'))
   assert.is(status, 50)
   assert.match(
@@ -87,7 +86,7 @@ long('that are those of an account are refused, as lines of the file are', () =>
   assert.match(check.remedy, /those who run the service "strata" can give/)
 })
 
-long('that are too few are not taken, and the program that asks is named if it is missing', () => {
+service('that are too few are not taken, and the program that asks is named if it is missing', () => {
   const none = composeWith({ first: 600_000, count: 0 }, captureOf('app/none-1'))
   assert.is(none.status, 50)
   assert.match(none.err, /"subid: strata" of \/etc\/nsswitch\.conf \(getsubids -g \S+\)/)

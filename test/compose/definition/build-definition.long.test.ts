@@ -1,7 +1,7 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
-import { atAllSize, atCheckSize, needing, suiteNeeding } from '../../helpers/needs.ts'
+import { atAllSize, needing, suiteNeeding } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { composed } from '../../helpers/warm-compose.ts'
 import { composeIn, define, world } from '../capture/capture-world.ts'
@@ -35,7 +35,6 @@ function listed(module: string): string[] {
 const leftOver = (): string[] => readdirSync(world().home).filter(name => name.startsWith('compose-capture-'))
 
 const definition = suiteNeeding('definition', 'userns', 'getfacl')
-const long = atCheckSize(definition)
 /** Tests that take too long for a check. */
 const longest = atAllSize(definition)
 
@@ -153,7 +152,7 @@ longest('starts from an image of others, or from nothing, and takes over its set
   assert.equal(listed('app/scratch-1'), ['drwxr-xr-x 0/0 opt/', '-rw-r--r-- 0/0 opt/one'])
 })
 
-long('that fails publishes nothing, leaves nothing, and says where', () => {
+definition('that fails publishes nothing, leaves nothing, and says where', () => {
   const HEAD = 'Bootstrap: compose\nFrom: base/host\n'
   for (const [text, status, message] of [
     ['%post\ntrue\n%post\nexit 7\n', 53, /%post of .*x\.def, line 3, ended with status 7/],
@@ -255,7 +254,7 @@ const licensed = (module: string, ...flags: string[]): void => {
   assert.is(status, 0, err)
 }
 
-long('is for nobody for whom a module of an earlier stage is not', () => {
+definition('is for nobody for whom a module of an earlier stage is not', () => {
   licensed('app/lic-1', '--access-group', '1000')
   const file = define('wide.def', TWO_STAGES)
   const refused = importing('app/wide-1', file)

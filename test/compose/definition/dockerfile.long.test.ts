@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
-import { atAllSize, atCheckSize, needing } from '../../helpers/needs.ts'
+import { atAllSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { suite } from '../../helpers/suite.ts'
 import { composeIn, world } from '../capture/capture-world.ts'
@@ -227,7 +227,12 @@ const LIST = `tar --numeric-owner -tvf "$1" --full-time | sed -E 's/^(\\S+) (\\S
 const DIGESTS = `mkdir -p "$1.d"; tar -C "$1.d" -xf "$1" --no-same-owner --no-same-permissions --exclude='*.compose*' 2>/dev/null; cd "$1.d"
 for f in pwd vars exec home/ann/id shell srv/app/d/a.txt "files/json name" files/owned stage-f; do sha256sum "$f" || true; done; chmod -R u+rwX .`
 
-atCheckSize(needing(docker, 'root', 'podman', 'busybox-static'))('gives the tree that podman gives', () => {
+needing(
+  docker,
+  'root',
+  'podman',
+  'busybox-static'
+)('gives the tree that podman gives', () => {
   const { home } = world()
   bash(BOX, home)
   write('ctx/d/a.txt', 'a\n', 0o664)

@@ -2,14 +2,13 @@ import { once } from 'node:events'
 import { closeSync, openSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
-import { atCheckSize, needing, suiteNeeding } from '../../helpers/needs.ts'
+import { needing, suiteNeeding } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { composeIn, define, startIn, world } from '../capture/capture-world.ts'
 
 /** Standard streams of scripts where those of `compose` are files (spec/definitions.md#scripts). */
 
 const files = suiteNeeding('definition: standard streams that are files', 'userns')
-const long = atCheckSize(files)
 
 interface Streams {
   input?: string
@@ -100,7 +99,7 @@ files('a folder on standard input is no way out of the tree', async () => {
   assert.is(bash('unsquashfs -cat "$1" opt/seen', `${image}.2`).toString(), '')
 })
 
-long('processes that a script leaves in the background are killed, and nothing waits for them', async () => {
+files('processes that a script leaves in the background are killed, and nothing waits for them', async () => {
   const log = fileOf('left.log')
   const number = `86${process.pid}`
   const script = `setsid sleep ${number} & sleep ${number} & echo started`
@@ -116,7 +115,7 @@ long('processes that a script leaves in the background are killed, and nothing w
   assert.match(readFileSync(log, 'utf8'), /^started$[\s\S]*^started$/m)
 })
 
-long('all lines of both streams are in one file in their order, before what compose says next', async () => {
+files('all lines of both streams are in one file in their order, before what compose says next', async () => {
   const log = fileOf('order.log')
   const script =
     'i=0; set +x; while [ $i -lt 3000 ]; do i=$((i+1)); echo out $i; echo err $i >&2; done; head -c 300000 /dev/zero | tr "\\0" x; echo; exit 3'
@@ -130,12 +129,15 @@ long('all lines of both streams are in one file in their order, before what comp
   assert.ok(long > 6000 && error > long, `${long} ${error}`)
 })
 
-long('a command of a capture still reads the file that its user gives it, and keeps its status', async () => {
-  const [input, log] = [fileOf('given.txt'), fileOf('given.log')]
-  const command = ['capture', 'app/given-1', '--from', 'base/host', '--bind', '/usr', '--', 'sh', '-c']
-  const script = 'cat; : > /proc/self/fd/1; echo to the file; exit 7'
-  assert.is(await composeInto({ input, out: log }, [...command, script]), 7)
-  assert.match(readFileSync(log, 'utf8'), /^a secret of the user\na secret of the user\nto the file\n/)
-})
+files(
+  'a command of a capture still reads the file that its user gives it, and keeps its status',
+  async () => {
+    const [input, log] = [fileOf('given.txt'), fileOf('given.log')]
+    const command = ['capture', 'app/given-1', '--from', 'base/host', '--bind', '/usr', '--', 'sh', '-c']
+    const script = 'cat; : > /proc/self/fd/1; echo to the file; exit 7'
+    assert.is(await composeInto({ input, out: log }, [...command, script]), 7)
+    assert.match(readFileSync(log, 'utf8'), /^a secret of the user\na secret of the user\nto the file\n/)
+  }
+)
 
 files.run()

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { closeSync, mkdirSync, openSync, symlinkSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import * as assert from 'uvu/assert'
-import { atCheckSize, needing } from '../../helpers/needs.ts'
+import { needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { suite } from '../../helpers/suite.ts'
 import { composeIn, startIn, world } from '../capture/capture-world.ts'
@@ -10,7 +10,6 @@ import { composeIn, startIn, world } from '../capture/capture-world.ts'
 /** What a stranger's definition takes of the host is told, and can be bounded (spec/definitions.md#files). */
 
 const outside = suite('definition: files from outside of its folder')
-const long = atCheckSize(outside)
 
 interface Cloned {
   /** As somebody else made it. */
@@ -55,7 +54,7 @@ outside('is told with its line, each time, also by links that lead there', () =>
   }
 })
 
-long('by a link deep in a folder is found', () => {
+outside('by a link deep in a folder is found', () => {
   const { definition, key, folder } = cloned('deep', 'Bootstrap: scratch\n\n%files\n  HERE/data /data\n')
   bash('rm "$1"', join(folder, 'data/inner/above'))
   const { status, err } = importing('deep', definition)
@@ -102,7 +101,7 @@ outside('as a base, an SSPEC list or the context of a Dockerfile is bounded as w
   }
 })
 
-long(
+outside(
   'as a base of modules is told and bounded, whatever the file is, and standard input is no base',
   async () => {
     const { folder, key } = cloned('modules', '')
@@ -135,7 +134,7 @@ long(
   }
 )
 
-needing(long, 'userns')(
+needing(outside, 'userns')(
   'of a stranger in the user’s own folder names the key before anything has run',
   () => {
     const { definition, key } = cloned(

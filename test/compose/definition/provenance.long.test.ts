@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
-import { atCheckSize, needing } from '../../helpers/needs.ts'
+import { needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { suite } from '../../helpers/suite.ts'
 import { type CaptureWorld, captureWorld, composeIn } from '../capture/capture-world.ts'
@@ -81,28 +81,22 @@ provenance(
   }
 )
 
-atCheckSize(provenance)(
-  'names the image file that a base was made of, also where nothing is built again',
-  () => {
-    const { home } = world()
-    const image = join(home, 'tool.sqfs')
-    writeFileSync(
-      join(home, 'above.def'),
-      `Bootstrap: localimage\nFrom: ${image}\n%files\n${image} /opt/two\n`
-    )
-    const [sha256] = bash('sha256sum < "$1"', image).toString().split(' ')
-    for (const version of [1, 2]) {
-      run('import', `app/above-${version}`, join(home, 'above.def'))
-      const { predicate } = JSON.parse(inspect('--provenance', `app/above-${version}`))
-      const { resolvedDependencies } = predicate.buildDefinition
-      assert.equal(resolvedDependencies, [{ name: 'tool.sqfs', digest: { sha256 } }])
-    }
-    writeFileSync(join(home, 'none.def'), `Bootstrap: scratch\n%files\n${image} /opt/two\n`)
-    run('import', 'app/none-1', join(home, 'none.def'))
-    const { predicate } = JSON.parse(inspect('--provenance', 'app/none'))
-    assert.equal(predicate.buildDefinition.resolvedDependencies, [])
+provenance('names the image file that a base was made of, also where nothing is built again', () => {
+  const { home } = world()
+  const image = join(home, 'tool.sqfs')
+  writeFileSync(join(home, 'above.def'), `Bootstrap: localimage\nFrom: ${image}\n%files\n${image} /opt/two\n`)
+  const [sha256] = bash('sha256sum < "$1"', image).toString().split(' ')
+  for (const version of [1, 2]) {
+    run('import', `app/above-${version}`, join(home, 'above.def'))
+    const { predicate } = JSON.parse(inspect('--provenance', `app/above-${version}`))
+    const { resolvedDependencies } = predicate.buildDefinition
+    assert.equal(resolvedDependencies, [{ name: 'tool.sqfs', digest: { sha256 } }])
   }
-)
+  writeFileSync(join(home, 'none.def'), `Bootstrap: scratch\n%files\n${image} /opt/two\n`)
+  run('import', 'app/none-1', join(home, 'none.def'))
+  const { predicate } = JSON.parse(inspect('--provenance', 'app/none'))
+  assert.equal(predicate.buildDefinition.resolvedDependencies, [])
+})
 
 needingBox('prints the packages of apk that a command brought, and not those of the base', () => {
   const script =

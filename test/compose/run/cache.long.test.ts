@@ -18,7 +18,7 @@ import { directoryOf } from '../../../compose/run/image-root.ts'
 import { ownCacheFolder } from '../../../store/disk/cache-folder.ts'
 import { openRepository } from '../../../store/repository/open-repository.ts'
 import { EXIT_STATUS, StrataError } from '../../../store/values/errors.ts'
-import { atCheckSize, needing } from '../../helpers/needs.ts'
+import { needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { suite } from '../../helpers/suite.ts'
@@ -81,28 +81,25 @@ const FORGED: [what: string, script: string, said: RegExp][] = [
   ]
 ]
 
-atCheckSize(needing(trust, 'root'))(
-  'no entry is run that another user can have made or changed',
-  async () => {
-    const store = newStore()
-    const own = join(store, '../own.sqfs')
-    composed(store, ['build', own, 'base/some'])
-    const base = scratch()
-    chmodSync(base, 0o755)
-    for (const [what, script, said] of FORGED) {
-      const cache = join(base, what.replaceAll(' ', '-'))
-      mkdirSync(cache, { mode: 0o755 })
-      assert.is(await imageIn(store, cache), await imageIn(store, cache))
-      assert.is(await unpackIn(own, cache), await unpackIn(own, cache))
-      bash(script, cache)
-      assert.match(await refusal(() => imageIn(store, cache)), said, what)
-      assert.match(await refusal(() => unpackIn(own, cache)), said, what)
-    }
-    // A build only saves time by it, and goes on.
-    const env = { XDG_CACHE_HOME: join(base, 'a-folder-of-another-user') }
-    composed(store, ['build', own, 'base/some'], { env })
+needing(trust, 'root')('no entry is run that another user can have made or changed', async () => {
+  const store = newStore()
+  const own = join(store, '../own.sqfs')
+  composed(store, ['build', own, 'base/some'])
+  const base = scratch()
+  chmodSync(base, 0o755)
+  for (const [what, script, said] of FORGED) {
+    const cache = join(base, what.replaceAll(' ', '-'))
+    mkdirSync(cache, { mode: 0o755 })
+    assert.is(await imageIn(store, cache), await imageIn(store, cache))
+    assert.is(await unpackIn(own, cache), await unpackIn(own, cache))
+    bash(script, cache)
+    assert.match(await refusal(() => imageIn(store, cache)), said, what)
+    assert.match(await refusal(() => unpackIn(own, cache)), said, what)
   }
-)
+  // A build only saves time by it, and goes on.
+  const env = { XDG_CACHE_HOME: join(base, 'a-folder-of-another-user') }
+  composed(store, ['build', own, 'base/some'], { env })
+})
 
 needing(
   trust,

@@ -5,7 +5,7 @@ import { setImmediate } from 'node:timers/promises'
 import * as assert from 'uvu/assert'
 import { directoryOf } from '../../../compose/run/image-root.ts'
 import { StrataError } from '../../../store/values/errors.ts'
-import { atCheckSize, needing } from '../../helpers/needs.ts'
+import { needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { suite } from '../../helpers/suite.ts'
@@ -14,7 +14,6 @@ import { composed } from '../../helpers/warm-compose.ts'
 /** Images that are unpacked into the user's cache. */
 
 const cache = suite('compose run: cache of unpacked images')
-const long = atCheckSize(cache)
 
 /** An image that holds this text in /opt/text, and a set-id program. */
 function imageOf(text: string): string {
@@ -52,7 +51,7 @@ for (let turn = 0; ; turn++) {
   renameSync(link + '.next', link)
 }`
 
-long('nothing is kept for an image that came from another, however its name changes meanwhile', async () => {
+cache('nothing is kept for an image that came from another, however its name changes meanwhile', async () => {
   const images = [imageOf('good'), imageOf('forged')]
   const link = join(scratch(), 'link.sqfs')
   symlinkSync(images[0], link)

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { chmodSync, copyFileSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
-import { atCheckSize, needing } from '../../helpers/needs.ts'
+import { needing } from '../../helpers/needs.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { SIF_ORACLE, sifOracle } from '../../helpers/sif-oracle.ts'
 import { suite } from '../../helpers/suite.ts'
@@ -13,7 +13,6 @@ import { smallBase } from '../runtime-files/small-base.ts'
 /** `compose build --format sif` (spec/sif.md), read by the Go library that Apptainer's is a twin of. */
 
 const sif = suite('SIF files that compose writes')
-const long = atCheckSize(sif)
 
 interface World {
   folder: string
@@ -129,7 +128,7 @@ sif('are verified by the lock of the plain image, and all that reads images read
   )
 })
 
-long('without files about themselves have a partition and empty metadata', () => {
+sif('without files about themselves have a partition and empty metadata', () => {
   const { folder, store } = world()
   const bare = join(folder, 'bare.sif')
   composed(store, ['build', bare, 'app/app', '--bare', '--for', 'everyone'])
@@ -164,7 +163,7 @@ sif('whose texts were edited afterwards are found, though the image is as it was
   }
 })
 
-atCheckSize(needing(sif, ...SIF_ORACLE))('take further objects of the library, which verify names', () => {
+needing(sif, ...SIF_ORACLE)('take further objects of the library, which verify names', () => {
   const { folder, store, image } = world()
   const path = join(folder, 'more.sif')
   copyFileSync(image, path)

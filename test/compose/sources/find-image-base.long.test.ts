@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
-import { atCheckSize, needing } from '../../helpers/needs.ts'
+import { needing } from '../../helpers/needs.ts'
 import { LayoutMaker, named } from '../../helpers/oci-layout.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
@@ -25,7 +25,6 @@ function layout(tars: Buffer[], environment: string[]): string {
 }
 
 const based = suite('sources: an image on a base that the store has')
-const long = atCheckSize(based)
 
 function site(): { store: string; above: string } {
   const store = quickStoreFolder()
@@ -33,7 +32,7 @@ function site(): { store: string; above: string } {
   return { store, above: layout(LAYERS, [`PATH=/opt/tool/bin:${PATH}`, 'LANG=C', 'TOOL=1']) }
 }
 
-long(
+based(
   'keeps only the layers above, requires the base, and lists the paths of the base that it replaces',
   () => {
     const { store, above } = site()
@@ -59,7 +58,7 @@ long(
   }
 )
 
-long('is refused with another base, with itself, and without an image', () => {
+based('is refused with another base, with itself, and without an image', () => {
   const { store, above } = site()
   composed(store, ['import', 'base/other-1', layout([LAYERS[1], LAYERS[0]], [])])
   composed(store, ['import', 'base/moved-1', layout([LAYERS[0]], []), '--prefix', 'x'])
@@ -73,7 +72,7 @@ long('is refused with another base, with itself, and without an image', () => {
   assert.match(refused(scratch(), 'base/rocky'), /--base leaves out/)
 })
 
-atCheckSize(needing(based, 'skopeo'))('is found again in the archive that skopeo makes of the image', () => {
+needing(based, 'skopeo')('is found again in the archive that skopeo makes of the image', () => {
   const { store, above } = site()
   const tar = join(scratch(), 'image.tar')
   bash('skopeo copy --quiet "oci:$1:image" "docker-archive:$2:image:1"', above, tar)

@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { sha256OfFile } from '../../helpers/layers.ts'
-import { atCheckSize, needing } from '../../helpers/needs.ts'
+import { needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { someOf } from '../../helpers/size.ts'
@@ -46,7 +46,7 @@ const write = (bytes: Buffer): string => {
   return path
 }
 
-atCheckSize(needing(sif, 'mksquashfs'))('become their system partition, with labels and recipe', () => {
+needing(sif, 'mksquashfs')('become their system partition, with labels and recipe', () => {
   const path = write(
     makeSif([
       { type: RECIPE, data: Buffer.from('Bootstrap: library\nFrom: x\n') },
@@ -123,23 +123,20 @@ for (const [title, objects, recipe] of someOf(DEFINITIONS, 2))
     composed(store, ['build', join(scratch(), 'image.sqfs'), 'base/old'])
   })
 
-atCheckSize(needing(sif, 'mksquashfs'))(
-  'around an image of ours keep the definition of the file, too',
-  () => {
-    const store = quickStoreFolder()
-    const image = join(scratch(), 'image.sqfs')
-    composed(store, ['import', 'base/plain-1', write(makeSif([system()]))])
-    composed(store, ['build', image, 'base/plain'])
-    const around = write(
-      makeSif([
-        { type: RECIPE, data: Buffer.from(DEFINITION) },
-        { ...system(), data: readFileSync(image) }
-      ])
-    )
-    const { origin } = composed(store, ['import', 'base/around-1', around])
-    assert.is(origin[0].recipe, DEFINITION)
-  }
-)
+needing(sif, 'mksquashfs')('around an image of ours keep the definition of the file, too', () => {
+  const store = quickStoreFolder()
+  const image = join(scratch(), 'image.sqfs')
+  composed(store, ['import', 'base/plain-1', write(makeSif([system()]))])
+  composed(store, ['build', image, 'base/plain'])
+  const around = write(
+    makeSif([
+      { type: RECIPE, data: Buffer.from(DEFINITION) },
+      { ...system(), data: readFileSync(image) }
+    ])
+  )
+  const { origin } = composed(store, ['import', 'base/around-1', around])
+  assert.is(origin[0].recipe, DEFINITION)
+})
 
 const DAMAGES: [title: string, damage: (bytes: Buffer) => Buffer, message: RegExp][] = [
   ['an unknown version', b => patched(b, 42, Buffer.from('99')), /SIF header at 0x2a: version "99"/],

@@ -5,7 +5,7 @@ import { readEverything } from '../../../compose/inspect/read-everything.ts'
 import { ImageReader } from '../../../compose/squashfs/reader.ts'
 import { EXIT_STATUS, StrataError } from '../../../store/values/errors.ts'
 import { everyForm, portrait, sha256OfFile } from '../../helpers/layers.ts'
-import { atCheckSize, needing } from '../../helpers/needs.ts'
+import { needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { scratch } from '../../helpers/scratch.ts'
 import { bySize, someOf } from '../../helpers/size.ts'
@@ -15,7 +15,6 @@ import { compose, composed, composeFails } from '../../helpers/warm-compose.ts'
 import { portraitOfModule, quickStoreFolder } from './images.ts'
 
 const images = suite('sources: SquashFS images')
-const long = atCheckSize(images)
 const folder = scratch()
 
 const mksquashfs = (tree: string, image: string, ...options: string[]): string => {
@@ -76,20 +75,22 @@ for (const options of someOf(['-c xz -b 1048576', '-c lzma', '-c lzo'], 1))
     assert.is(portraitOfModule(store, 'base/tree'), portrait(unpacked))
   })
 
-atCheckSize(needing(images, 'root', 'mksquashfs', 'getfattr'))(
-  'of every compressor can be looked into and compared',
-  () => {
-    const tree = everyForm()
-    const [first, ...others] = ['gzip', 'xz', 'lz4', 'lzo', 'lzma'].map(name =>
-      imageOf(`mksquashfs -comp ${name}`, tree)
-    )
-    const store = quickStoreFolder()
-    for (const image of others) {
-      assert.is(compose(store, ['diff', first, image]).out, compose(store, ['diff', first, first]).out)
-      assert.match(compose(store, ['cat', image, 'etc/numbers']).out, /^1\n2\n/)
-    }
+needing(
+  images,
+  'root',
+  'mksquashfs',
+  'getfattr'
+)('of every compressor can be looked into and compared', () => {
+  const tree = everyForm()
+  const [first, ...others] = ['gzip', 'xz', 'lz4', 'lzo', 'lzma'].map(name =>
+    imageOf(`mksquashfs -comp ${name}`, tree)
+  )
+  const store = quickStoreFolder()
+  for (const image of others) {
+    assert.is(compose(store, ['diff', first, image]).out, compose(store, ['diff', first, first]).out)
+    assert.match(compose(store, ['cat', image, 'etc/numbers']).out, /^1\n2\n/)
   }
-)
+})
 
 needing(images, 'mksquashfs')('of a compressor that nobody knows are refused by its number', () => {
   const tree = join(scratch(), 'tree')
@@ -149,7 +150,7 @@ for (const [magic, order, version] of [
     assert.match(error.hint!, 'unsquashfs')
   })
 
-long(
+images(
   "of ours give their modules' tree again, with ACLs, and what the records say; building them works",
   () => {
     const { folder: at, store, stackFile } = smallStack()

@@ -2,7 +2,7 @@ import { copyFileSync, existsSync, lstatSync, mkdirSync, readlinkSync, writeFile
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { callsIn } from '../../../compose/sources/host/trace.ts'
-import { atCheckSize, needing } from '../../helpers/needs.ts'
+import { needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { composeAs, homeIn } from '../../helpers/runtimes.ts'
 import { scratch } from '../../helpers/scratch.ts'
@@ -118,7 +118,7 @@ live('programs, files and libraries that the base has are left out', () => {
   assert.is(libraries(beside), '')
 })
 
-atCheckSize(live)('files of the user are counted, and a command of the user is asked for by name', () => {
+live('files of the user are counted, and a command of the user is asked for by name', () => {
   const world = newWorld()
   const { store, env } = world
   const home = env.HOME!

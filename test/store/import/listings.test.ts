@@ -7,7 +7,7 @@ import { readLayer, readSidecar } from '../../../store/contents/manifests.ts'
 import type { Repository } from '../../../store/repository/repository.ts'
 import { COMPOSE } from '../../helpers/compose.ts'
 import { hostGroups } from '../../helpers/host-groups.ts'
-import { needing } from '../../helpers/needs.ts'
+import { atCheckSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { refusedLater } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
@@ -17,6 +17,7 @@ import { archive, file, header, pax } from '../../helpers/tar-make.ts'
 import { compose, composed, composeFails } from '../../helpers/warm-compose.ts'
 
 const listings = suite('import: ACL and attribute listings')
+const long = atCheckSize(listings)
 
 const FILE_MODE = '0000664\0'
 
@@ -51,7 +52,7 @@ const entriesOf = async (store: Repository, made: Made, names?: IdNames) => {
   return (await readSidecar(store, await readLayer(store, layers[0].id)))!
 }
 
-listings('takes named users and groups through --map-user, --map-group and --names', async () => {
+long('takes named users and groups through --map-user, --map-group and --names', async () => {
   const passwd = join(scratch(), 'passwd')
   writeFileSync(passwd, 'root:x:0:0::/:/bin/sh\nalice:x:1234:100::/:/bin/sh\nvasp:x:4321:\n')
   const mapped = await readIdNames({ mapUser: ['alice=1234'], mapGroup: ['vasp=4321'] })
@@ -70,7 +71,7 @@ listings('takes named users and groups through --map-user, --map-group and --nam
   }
 })
 
-listings('a name without an id is an error that names the option for it', async () => {
+long('a name without an id is an error that names the option for it', async () => {
   const { tar, acl } = made(NAMED)
   const store = await newStore()
   const error = await refusedLater(
@@ -86,7 +87,7 @@ const aclOf = (...named: string[]): Record<string, string> => ({
   'SCHILY.acl.access': ['user::rw-', ...named, 'group::r--', 'mask::rw-', 'other::r--'].join(',')
 })
 
-listings(
+long(
   'one error has the names of all layers and of the listing, with the line that gives them ids',
   async () => {
     const content = 'x'.repeat(1 << 20)
@@ -118,7 +119,7 @@ listings(
   }
 )
 
-needing(listings, 'getent')('the line of the error takes the ids of this host', async () => {
+atCheckSize(needing(listings, 'getent'))('the line of the error takes the ids of this host', async () => {
   const { tar } = made(
     '',
     archive(pax(aclOf('user:daemon:r--', `group:${hostGroups(1)[0].name}:r--`)), file('a', 'x'))
@@ -303,33 +304,32 @@ listings('labels of the host where files were packed are kept and counted', asyn
   )
 })
 
-needing(
-  listings,
-  'getfattr',
-  'root'
-)('a getfattr dump may be in text, hex or base64', async () => {
-  const folder = scratch()
-  bash(
-    `cd "$1"; mkdir t; printf x > t/f; setfattr -n user.text -v 'a "quoted" \\\\ text' t/f
+atCheckSize(needing(listings, 'getfattr', 'root'))(
+  'a getfattr dump may be in text, hex or base64',
+  async () => {
+    const folder = scratch()
+    bash(
+      `cd "$1"; mkdir t; printf x > t/f; setfattr -n user.text -v 'a "quoted" \\\\ text' t/f
     setfattr -n user.binary -v 0x000a80ff t/f; setfattr -n trusted.hidden -v 0x01 t; tar -cf t.tar t
     for form in text hex base64; do getfattr -R -h -d -m - -e $form t > $form; done; getfattr -R -d -m - t > mixed`,
-    folder
-  )
-  const store = await newStore()
-  const ids: string[] = []
-  for (const form of ['text', 'hex', 'base64', 'mixed']) {
-    const report = composed(store.root, [
-      'import',
-      `base/${form}-1`,
-      join(folder, 't.tar'),
-      '--xattrs',
-      join(folder, form)
-    ])
-    assert.is(report.layers[0].attributePaths, 2)
-    ids.push(report.layers[0].sidecar)
+      folder
+    )
+    const store = await newStore()
+    const ids: string[] = []
+    for (const form of ['text', 'hex', 'base64', 'mixed']) {
+      const report = composed(store.root, [
+        'import',
+        `base/${form}-1`,
+        join(folder, 't.tar'),
+        '--xattrs',
+        join(folder, form)
+      ])
+      assert.is(report.layers[0].attributePaths, 2)
+      ids.push(report.layers[0].sidecar)
+    }
+    assert.is(new Set(ids).size, 1)
   }
-  assert.is(new Set(ids).size, 1)
-})
+)
 
 listings('a listing with several sources is wrong usage', async () => {
   const { tar, acl } = made(NAMED)

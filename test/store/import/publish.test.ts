@@ -16,6 +16,7 @@ import { archive, file, header, pax } from '../../helpers/tar-make.ts'
 import { compose, composed, composeFails } from '../../helpers/warm-compose.ts'
 
 const publish = suite('import: publishing')
+const long = atCheckSize(publish)
 
 function written(...parts: Buffer[]): string {
   const path = join(scratch(), 'layer.tar')
@@ -23,7 +24,7 @@ function written(...parts: Buffer[]): string {
   return path
 }
 
-publish('importing the same content again succeeds, and says so', async () => {
+long('importing the same content again succeeds, and says so', async () => {
   const store = await newStore()
   const tar = written(file('a', 'x'))
   const first = composed(store.root, ['import', 'lib/a-1', tar])
@@ -36,7 +37,7 @@ publish('importing the same content again succeeds, and says so', async () => {
   assert.is(composed(store.root, ['import', 'lib/a-1', `${tar}.gz`]).outcome, 'same')
 })
 
-publish('other content, or other settings, under a published name is an error', async () => {
+long('other content, or other settings, under a published name is an error', async () => {
   const store = await newStore()
   const tar = written(file('a', 'x'))
   composed(store.root, ['import', 'lib/a-1', tar])
@@ -80,7 +81,7 @@ const PRIVILEGED = [
   file('bin/mine', 'x', { mode: '0004755\0', uid: '0001750\0', gid: '0001750\0' })
 ]
 
-publish('files with privileges are listed and refused in a library, and kept exactly in a base', async () => {
+long('files with privileges are listed and refused in a library, and kept exactly in a base', async () => {
   const store = await newStore()
   const tar = written(...PRIVILEGED)
   const error = composeFails(store.root, ['import', 'lib/a-1', tar], 27)
@@ -153,40 +154,39 @@ publish('a hard link to a file that --strip leaves out is refused', async () => 
   )
 })
 
-needing(
-  publish,
-  'root',
-  'setfacl'
-)('a directory is the same as the canonical tar of it', async () => {
-  const folder = scratch()
-  bash(
-    `cd "$1"; mkdir t; seq 1000 > t/f; ln t/f t/g; ln -s f t/l; mknod t/null c 1 3; setfacl -m u:7:r t/f
+atCheckSize(needing(publish, 'root', 'setfacl'))(
+  'a directory is the same as the canonical tar of it',
+  async () => {
+    const folder = scratch()
+    bash(
+      `cd "$1"; mkdir t; seq 1000 > t/f; ln t/f t/g; ln -s f t/l; mknod t/null c 1 3; setfacl -m u:7:r t/f
     python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("t/socket")'
     setfattr -n trusted.overlay.opaque -v y t; setfattr -n user.keep -v k t`,
-    folder
-  )
-  const store = await newStore()
-  const tree = join(folder, 't')
-  const report = composed(store.root, ['import', 'base/dir-1', tree])
-  assert.equal(
-    report.skipped.map(({ path }: { path: string }) => path),
-    ['/socket']
-  )
-  assert.equal(report.layers[0].leftOutAttributes, [
-    { name: 'trusted.overlay.opaque', reason: 'how overlayfs puts layers together', paths: 1, example: '.' }
-  ])
-  assert.match(compose(store.root, ['import', 'base/dir-2', tree]).out, /left out: 1\n +socket: /)
-  composed(store.root, ['export', 'base/dir-1', folder])
-  bash('cd "$1"; tar --sort=name -tf layer.tar > listed; grep -v socket listed > /dev/null', folder)
-  const listings = ['--acl', join(folder, 'layer.acl'), '--xattrs', join(folder, 'layer.xattrs')]
-  const fromTar = composed(store.root, ['import', 'base/tar-1', join(folder, 'layer.tar'), ...listings])
-  assert.is(fromTar.layers[0].id, report.layers[0].id)
-  assert.is(fromTar.layers[0].known, true)
-  bash('cd "$1"; cp -a t u', folder)
-  const copied = composed(store.root, ['import', 'base/copy-1', join(folder, 'u')])
-  assert.is(copied.layers[0].id, report.layers[0].id, 'no inode number, no order of the disk gets in')
-  assert.is(portrait(join(folder, 'u')), portrait(tree))
-})
+      folder
+    )
+    const store = await newStore()
+    const tree = join(folder, 't')
+    const report = composed(store.root, ['import', 'base/dir-1', tree])
+    assert.equal(
+      report.skipped.map(({ path }: { path: string }) => path),
+      ['/socket']
+    )
+    assert.equal(report.layers[0].leftOutAttributes, [
+      { name: 'trusted.overlay.opaque', reason: 'how overlayfs puts layers together', paths: 1, example: '.' }
+    ])
+    assert.match(compose(store.root, ['import', 'base/dir-2', tree]).out, /left out: 1\n +socket: /)
+    composed(store.root, ['export', 'base/dir-1', folder])
+    bash('cd "$1"; tar --sort=name -tf layer.tar > listed; grep -v socket listed > /dev/null', folder)
+    const listings = ['--acl', join(folder, 'layer.acl'), '--xattrs', join(folder, 'layer.xattrs')]
+    const fromTar = composed(store.root, ['import', 'base/tar-1', join(folder, 'layer.tar'), ...listings])
+    assert.is(fromTar.layers[0].id, report.layers[0].id)
+    assert.is(fromTar.layers[0].known, true)
+    bash('cd "$1"; cp -a t u', folder)
+    const copied = composed(store.root, ['import', 'base/copy-1', join(folder, 'u')])
+    assert.is(copied.layers[0].id, report.layers[0].id, 'no inode number, no order of the disk gets in')
+    assert.is(portrait(join(folder, 'u')), portrait(tree))
+  }
+)
 
 const RAISED: [flag: string, key: keyof Limits, low: number, parts: Buffer[]][] = [
   ['--max-entries', 'entries', 2, [file('a', ''), file('b', ''), file('c', '')]],

@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert'
 import { openTarStream } from '../../../store/input/decompress.ts'
 import { StrataError } from '../../../store/values/errors.ts'
 import { DEFAULT_LIMITS, type Limits } from '../../../store/values/limits.ts'
-import { needing } from '../../helpers/needs.ts'
+import { atCheckSize, needing } from '../../helpers/needs.ts'
 import { someOf } from '../../helpers/size.ts'
 import { suite } from '../../helpers/suite.ts'
 import { archive, file, header } from '../../helpers/tar-make.ts'
@@ -68,25 +68,28 @@ const PROGRAMS = ['gzip', 'zstd', 'xz', 'bzip2']
 
 for (const command of COMMANDS) {
   const [program] = command.split(' ')
-  needing(input, program)(`${command}: one stream and several, in chunks of any size`, async () => {
-    const one = pipe(command, sample)
-    const three = Buffer.concat([
-      one,
-      pipe(command, other),
-      pipe(command, Buffer.alloc(0)),
-      pipe(command, other)
-    ])
-    const wanted = Buffer.concat([sample, other, other])
-    for (const chunkBytes of [997, 1 << 22]) {
-      assert.ok((await decode(one, chunkBytes)).equals(sample), `one stream, chunks of ${chunkBytes}`)
-      assert.ok((await decode(three, chunkBytes)).equals(wanted), `streams, chunks of ${chunkBytes}`)
+  atCheckSize(needing(input, program))(
+    `${command}: one stream and several, in chunks of any size`,
+    async () => {
+      const one = pipe(command, sample)
+      const three = Buffer.concat([
+        one,
+        pipe(command, other),
+        pipe(command, Buffer.alloc(0)),
+        pipe(command, other)
+      ])
+      const wanted = Buffer.concat([sample, other, other])
+      for (const chunkBytes of [997, 1 << 22]) {
+        assert.ok((await decode(one, chunkBytes)).equals(sample), `one stream, chunks of ${chunkBytes}`)
+        assert.ok((await decode(three, chunkBytes)).equals(wanted), `streams, chunks of ${chunkBytes}`)
+      }
+      assert.ok((await decode(pipe(command, other), 1)).equals(other))
     }
-    assert.ok((await decode(pipe(command, other), 1)).equals(other))
-  })
+  )
 }
 
 for (const program of PROGRAMS) {
-  needing(input, program)(`${program}: refuses a stream that is cut off anywhere`, async () => {
+  atCheckSize(needing(input, program))(`${program}: refuses a stream that is cut off anywhere`, async () => {
     const first = pipe(`${program} -c`, other)
     const both = Buffer.concat([first, pipe(`${program} -c`, Buffer.from('x'.repeat(300)))])
     for (let length = 12; length < both.length; length++) {
@@ -120,7 +123,7 @@ for (const program of PROGRAMS) {
     }
   )
 
-  needing(input, program)(`${program}: refuses what stands behind the last stream`, async () => {
+  atCheckSize(needing(input, program))(`${program}: refuses what stands behind the last stream`, async () => {
     const packed = pipe(`${program} -c`, sample)
     const tails: [string, Buffer][] = [
       ['text', Buffer.from('trailing text')],
@@ -234,23 +237,26 @@ input('refuses an empty file, and formats that it knows by name only', async () 
 })
 
 // The check stands behind all decoders; zstd is the quickest to get beyond its floor of 1 GiB.
-needing(input, 'zstd')('stops a bomb, and names the flag that would let it through', async () => {
-  const packed = pipe('zstd -qc', Buffer.alloc(1 << 24))
-  const bomb = Buffer.concat(Array.from({ length: 65 }, () => packed))
-  let decodedBytes = 0
-  const options = { name: 'bomb', limits: { ...DEFAULT_LIMITS, expansionRatio: 10 } }
-  try {
-    for await (const chunk of openTarStream(chunksOf(bomb, 1 << 16), options)) decodedBytes += chunk.length
-    assert.unreachable()
-  } catch (error) {
-    assert.instance(error, StrataError)
-    assert.is((error as StrataError).code, 'LIMIT_EXCEEDED')
-    assert.match((error as StrataError).hint!, /--max-ratio/)
+atCheckSize(needing(input, 'zstd'))(
+  'stops a bomb, and names the flag that would let it through',
+  async () => {
+    const packed = pipe('zstd -qc', Buffer.alloc(1 << 24))
+    const bomb = Buffer.concat(Array.from({ length: 65 }, () => packed))
+    let decodedBytes = 0
+    const options = { name: 'bomb', limits: { ...DEFAULT_LIMITS, expansionRatio: 10 } }
+    try {
+      for await (const chunk of openTarStream(chunksOf(bomb, 1 << 16), options)) decodedBytes += chunk.length
+      assert.unreachable()
+    } catch (error) {
+      assert.instance(error, StrataError)
+      assert.is((error as StrataError).code, 'LIMIT_EXCEEDED')
+      assert.match((error as StrataError).hint!, /--max-ratio/)
+    }
+    assert.ok(decodedBytes <= 1 << 30, 'nothing beyond the floor was handed out')
   }
-  assert.ok(decodedBytes <= 1 << 30, 'nothing beyond the floor was handed out')
-})
+)
 
-needing(input, ...PROGRAMS)(
+atCheckSize(needing(input, ...PROGRAMS))(
   'reads no further than it is asked to, and lets go of a source that is left',
   async () => {
     for (const program of someOf(PROGRAMS, 2)) {

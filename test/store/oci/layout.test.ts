@@ -16,6 +16,7 @@ import { readRecord } from '../../../store/contents/read-record.ts'
 import type { Repository } from '../../../store/repository/repository.ts'
 import { sha256Of } from '../../../store/values/digest.ts'
 import type { StrataError } from '../../../store/values/errors.ts'
+import { atCheckSize } from '../../helpers/needs.ts'
 import { INDEX, LAYER, LayoutMaker, MANIFEST, named, on, sha256, tarOf } from '../../helpers/oci-layout.ts'
 import { refusedLater } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
@@ -23,6 +24,7 @@ import { type ImportIntoOptions, importInto, newStore } from '../../helpers/stor
 import { suite } from '../../helpers/suite.ts'
 
 const layout = suite('oci: layouts')
+const long = atCheckSize(layout)
 
 const HOST: ImportIntoOptions = { platform: { os: 'linux', architecture: 'amd64' } }
 
@@ -60,7 +62,7 @@ layout(
   }
 )
 
-layout('gzip, zstd and plain layers give the same layer', async () => {
+long('gzip, zstd and plain layers give the same layer', async () => {
   const store = await newStore()
   const tar = tarOf('a', 'content')
   const ids = new Set<string>()
@@ -104,7 +106,7 @@ layout('a layer without entries is a layer', async () => {
   )
 })
 
-layout('of several images the one is taken that --ref names, or that stands behind the path', async () => {
+long('of several images the one is taken that --ref names, or that stands behind the path', async () => {
   const store = await newStore()
   const made = newLayout()
   const [one, two] = [made.image([tarOf('a', '1')]), made.image([tarOf('a', '2')])]
@@ -124,7 +126,7 @@ layout('of several images the one is taken that --ref names, or that stands behi
   assert.equal(missing.facts.references, ['v1', 'repo:v2'])
 })
 
-layout(
+long(
   'of several platforms that of this host is taken, or the one asked for, in nested indexes too',
   async () => {
     const store = await newStore()
@@ -162,7 +164,7 @@ layout(
   }
 )
 
-layout('a manifest or an index deep in others is chosen by its digest, as the errors propose', async () => {
+long('a manifest or an index deep in others is chosen by its digest, as the errors propose', async () => {
   const store = await newStore()
   const made = newLayout()
   const index = (...manifests: object[]) =>
@@ -252,7 +254,7 @@ layout('a blob that is missing, of another size, a link, or no file is named', a
   await broken(toFolder, /not a regular file/)
 })
 
-layout('documents that are not as they should be are refused with the field', async () => {
+long('documents that are not as they should be are refused with the field', async () => {
   const write =
     (path: string, text: string | Buffer): Break =>
     made =>

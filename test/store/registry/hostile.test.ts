@@ -13,7 +13,7 @@ import { Transport } from '../../../store/registry/transport.ts'
 import { refuseOpen, withdrawOpen } from '../../../store/remote/push-module.ts'
 import type { ErrorCode, StrataError } from '../../../store/values/errors.ts'
 import { FakeRegistry, type Meddle, nobody } from '../../helpers/fake-registry.ts'
-import { atAllSize } from '../../helpers/needs.ts'
+import { atAllSize, atCheckSize } from '../../helpers/needs.ts'
 import { LayoutMaker, tarOf } from '../../helpers/oci-layout.ts'
 import { refusedLater } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
@@ -22,6 +22,7 @@ import { importInto, newStore } from '../../helpers/stores.ts'
 import { suite } from '../../helpers/suite.ts'
 
 const hostile = suite('registry: busy, broken, hostile')
+const longHostile = atCheckSize(hostile)
 const long = atAllSize(hostile)
 
 const started: FakeRegistry[] = []
@@ -237,7 +238,7 @@ async function drip(response: ServerResponse): Promise<number> {
   return bytes
 }
 
-hostile('bodies that nobody wants and that drip hold no connection for the next requests', async () => {
+longHostile('bodies that nobody wants and that drip hold no connection for the next requests', async () => {
   const dripped: Promise<number>[] = []
   const made = await meddled()
   made.registry.meddle = (request, response) => {
@@ -389,7 +390,7 @@ hostile('a token that ends in the middle of a download is replaced', async () =>
   await takes(made)
 })
 
-hostile('realms, tokens and redirects that make no sense are refused', async () => {
+longHostile('realms, tokens and redirects that make no sense are refused', async () => {
   const challenged = (realm: string): Meddle => answer(401, { 'www-authenticate': `Bearer realm="${realm}"` })
   const at = (meddle: Meddle) => meddled(path => (isTag(path) ? meddle : undefined))
   for (const realm of ['http://h.invalid/token', 'file:///etc/passwd', 'nowhere'])

@@ -13,7 +13,7 @@ import type { Digest } from '../../../store/values/digest.ts'
 import { DEFAULT_LIMITS } from '../../../store/values/limits.ts'
 import { nobody } from '../../helpers/fake-registry.ts'
 import { type Descriptor, type ModuleServer, moduleServers } from '../../helpers/module-server.ts'
-import { atCheckSize, needing } from '../../helpers/needs.ts'
+import { needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { refusedLater } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
@@ -166,27 +166,24 @@ tests('parts in another store of the search are taken from there, and the others
   assert.is(checkParts(store, parts), parts.size)
 })
 
-atCheckSize(needing(tests, 'root'))(
-  'parts that are here for a group alone come again, and stay closed',
-  async () => {
-    const site = await newSite()
-    site.server.join()
-    const more = join(scratch(), 'more')
-    mkdirSync(more)
-    bash('cp "$1"/* "$2"; echo text > "$2/text"', tree, more)
-    const settings = { accessGroups: [{ gid: 61001 }] }
-    const closed = await newStore()
-    await importInto(closed, 'app/closed-1', [more], { settings })
-    const before = new Map(filesBelow(closed, 'parts').map(path => [path, statSync(path).mode]))
-    assert.ok([...before.keys()].some(path => site.parts.has(nameOf(closed, path))))
-    assert.is(await taken(site, closed), sizeOf(site))
-    for (const [path, mode] of before) assert.is(statSync(path).mode, mode)
-    // The other way round, the parts are open already.
-    const open = await newStore()
-    await importInto(open, 'app/open-1', [more])
-    assert.ok((await taken(site, open)) < sizeOf(site))
-  }
-)
+needing(tests, 'root')('parts that are here for a group alone come again, and stay closed', async () => {
+  const site = await newSite()
+  site.server.join()
+  const more = join(scratch(), 'more')
+  mkdirSync(more)
+  bash('cp "$1"/* "$2"; echo text > "$2/text"', tree, more)
+  const settings = { accessGroups: [{ gid: 61001 }] }
+  const closed = await newStore()
+  await importInto(closed, 'app/closed-1', [more], { settings })
+  const before = new Map(filesBelow(closed, 'parts').map(path => [path, statSync(path).mode]))
+  assert.ok([...before.keys()].some(path => site.parts.has(nameOf(closed, path))))
+  assert.is(await taken(site, closed), sizeOf(site))
+  for (const [path, mode] of before) assert.is(statSync(path).mode, mode)
+  // The other way round, the parts are open already.
+  const open = await newStore()
+  await importInto(open, 'app/open-1', [more])
+  assert.ok((await taken(site, open)) < sizeOf(site))
+})
 
 tests(
   'a push takes a manifest that is there for its own, if it has the same parts in any blobs',

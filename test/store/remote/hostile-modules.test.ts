@@ -24,7 +24,7 @@ import { COMPOSE, environment } from '../../helpers/compose.ts'
 import { nobody } from '../../helpers/fake-registry.ts'
 import { hostGroups, NOBODYS_GROUP } from '../../helpers/host-groups.ts'
 import { type Descriptor, type ModuleServer, moduleServers } from '../../helpers/module-server.ts'
-import { needing } from '../../helpers/needs.ts'
+import { atCheckSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { refusedLater } from '../../helpers/refused.ts'
 import { scratch } from '../../helpers/scratch.ts'
@@ -32,6 +32,7 @@ import { importInto, newStore } from '../../helpers/stores.ts'
 import { suite } from '../../helpers/suite.ts'
 
 const tests = suite('remote: hostile modules')
+const long = atCheckSize(tests)
 
 const serve = moduleServers(tests)
 
@@ -80,7 +81,7 @@ const flipped = (bytes: Buffer, at: number): Buffer => {
   return copy
 }
 
-tests('an honest server sends what the other store has', async () => {
+long('an honest server sends what the other store has', async () => {
   const { server, record } = await newServer()
   const store = await newStore()
   const pulled = await pull(store, server)
@@ -157,7 +158,7 @@ tests('the record of another module is refused before anything else is asked for
   assert.equal(server.asked, [server.manifest.config.digest])
 })
 
-tests('a sidecar is fetched when its layer is, so that no more than one is in memory', async () => {
+long('a sidecar is fetched when its layer is, so that no more than one is in memory', async () => {
   const store = await newStore()
   const folder = scratch()
   const trees: string[] = []
@@ -179,7 +180,7 @@ tests('a sidecar is fetched when its layer is, so that no more than one is in me
   assert.equal((await receiver.fsck()).findings, [])
 })
 
-tests('bodies without end and sidecars that unpack without end are cut off', async () => {
+long('bodies without end and sidecars that unpack without end are cut off', async () => {
   const { server } = await newServer()
   const [part] = server.of('data')
   server.meddle = ({ url }, response) => {
@@ -220,7 +221,7 @@ tests(
 )
 
 for (const half of ['name', 'gid'] as const)
-  tests(
+  long(
     `a group without its ${half} may be another one here, so users have to say that it is not`,
     async () => {
       const senders = await newStore()
@@ -339,7 +340,7 @@ tests('tables that ask for more data than the contents have are refused before t
   nothingCame(server, store)
 })
 
-tests('bytes that a tarball does not have cannot hide in the hole of a file', async () => {
+long('bytes that a tarball does not have cannot hide in the hole of a file', async () => {
   const script = 'rm a b c; truncate -s 131072 a; head -c 131072 /dev/urandom >>a'
   const { server, store, record } = await newServer(script)
   // The hole of the file becomes a block with bytes; its second block stays as it is.
@@ -437,7 +438,7 @@ tests('answers that are cut off, and a busy registry in between, end in the same
   assert.equal((await store.fsck()).findings, [])
 })
 
-tests('a pull that was killed fetches only the rest, and leaves no name before', async () => {
+long('a pull that was killed fetches only the rest, and leaves no name before', async () => {
   const { server, record } = await newServer()
   const store = await newStore()
   const parts = server.of('data').map(({ digest }) => digest)
@@ -474,7 +475,7 @@ async function killed(store: Repository, { host }: ModuleServer, isThere: () => 
   await new Promise(resolve => child.once('exit', resolve))
 }
 
-needing(tests, 'root')(
+atCheckSize(needing(tests, 'root'))(
   'a sender who only names the parts of a restricted module opens none of them',
   async () => {
     const { server, store: senders, record } = await newServer('head -c 1000000 /dev/urandom > d')

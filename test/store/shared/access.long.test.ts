@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
-import { atAllSize, atCheckSize, needing } from '../../helpers/needs.ts'
+import { atAllSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { suite } from '../../helpers/suite.ts'
 import {
@@ -26,7 +26,6 @@ import {
 
 const access = suite('access groups')
 const asRoot = needing(access, 'root', 'setpriv', 'getfacl')
-const long = atCheckSize(asRoot)
 /** Tests that take too long for a check. */
 const longest = atAllSize(asRoot)
 
@@ -69,7 +68,7 @@ asRoot('only members of the groups can open files with a module’s content, as 
   assert.equal(composedAs(root, store, ['fsck']).findings, [])
 })
 
-long('a user outside sees the module, and the error names the groups that it admits', () => {
+asRoot('a user outside sees the module, and the error names the groups that it admits', () => {
   const { folder, store } = sharedStore()
   publish(alice, store, 'app/vasp-6.4', tarball(folder, 'vasp', { acl: true }), '--access-group', `${VASP}`)
   bash('mkdir -m 777 "$1/out"', folder)
@@ -188,7 +187,7 @@ longest('an object that a reader compiles into an own store is for users who may
   assert.is(failsAs(reader, own, ['build', '--level', '2', image, 'app/vasp'], { env }).code, 'ACCESS_DENIED')
 })
 
-long('fsck reports each file with too wide or too narrow access, and --repair corrects it', () => {
+asRoot('fsck reports each file with too wide or too narrow access, and --repair corrects it', () => {
   const { folder, store } = sharedStore()
   publish(alice, store, 'app/vasp-6.4', tarball(folder, 'vasp', { acl: true }), '--access-group', `${VASP}`)
   publish(alice, store, 'lib/open-1', tarball(folder, 'open'))

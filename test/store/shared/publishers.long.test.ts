@@ -1,7 +1,7 @@
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
-import { atAllSize, atCheckSize, needing } from '../../helpers/needs.ts'
+import { atAllSize, needing } from '../../helpers/needs.ts'
 import { bash } from '../../helpers/real-tree.ts'
 import { suite } from '../../helpers/suite.ts'
 import {
@@ -22,7 +22,6 @@ import {
 
 const shared = suite('store of a group')
 const asRoot = needing(shared, 'root', 'setpriv', 'getfacl')
-const long = atCheckSize(asRoot)
 /** Tests that take too long for a check. */
 const longest = atAllSize(asRoot)
 
@@ -87,7 +86,7 @@ asRoot(
   }
 )
 
-long('no publisher can write to, cut, replace, rename or remove a file of another', () => {
+asRoot('no publisher can write to, cut, replace, rename or remove a file of another', () => {
   const { folder, store } = sharedStore({ umask: '000' })
   composedAs(alice, store, ['import', 'lib/a-1', tarball(folder, 'a')], { umask: '000' })
   const before = bash(
@@ -121,7 +120,7 @@ long('no publisher can write to, cut, replace, rename or remove a file of anothe
   )
 })
 
-long('a reader outside the group reads, builds and lists, and can write nowhere', () => {
+asRoot('a reader outside the group reads, builds and lists, and can write nowhere', () => {
   const { folder, store } = sharedStore({ umask: '077' })
   composedAs(alice, store, ['import', 'base/a-1', tarball(folder, 'a')], { umask: '077' })
   bash('mkdir -m 777 "$1/out"', folder)
